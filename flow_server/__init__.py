@@ -1,0 +1,1 @@
+"""The flow server: keeps templates and tasks in Postgres and fans start and stop out."""

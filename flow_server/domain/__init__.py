@@ -1,0 +1,1 @@
+"""Pure decisions: data in, decision out. No await, clock, random or log."""

@@ -1,0 +1,1 @@
+"""gRPC entrance: servicers, interceptors, health, reflection."""

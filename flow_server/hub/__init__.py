@@ -1,0 +1,1 @@
+"""Live agent connections: registry, fan-out, delivery of desired state."""

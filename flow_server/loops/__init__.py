@@ -1,0 +1,1 @@
+"""Background duties, each one small and restartable."""

@@ -1,0 +1,1 @@
+"""The only importer of SQLAlchemy: engine, tables, queries per room."""

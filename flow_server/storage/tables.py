@@ -1,0 +1,229 @@
+"""The schema: what must never happen is forbidden here, each rule with a sentence.
+
+State columns move only by compare-and-set, and each move leaves a row in `events` in the same
+statement. Documents that are stored and read whole (spec, snapshot, inventory) are jsonb.
+"""
+
+import enum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from flow_contract.lifecycle import (
+    Desired,
+    PartyRunState,
+    RunStatus,
+    is_final,
+    is_final_status,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _one_of(column: str, members: list[Any] | type[enum.StrEnum]) -> str:
+    return f"{column} IN ({', '.join(repr(str(member.value)) for member in members)})"
+
+
+_FINAL_STATES = [state for state in PartyRunState if is_final(state)]
+_FINAL_STATUSES = [status for status in RunStatus if is_final_status(status)]
+_NOW = text("now()")
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _set_at_insert(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=_NOW)
+
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("template_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # Two names that people read as one are one: see flow_contract.ids.name_key.
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("spec", JSONB, nullable=False),
+    _set_at_insert("create_time"),
+    _set_at_insert("modify_time"),
+    Index("ix_templates_create_time", "create_time", "template_id"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    # No foreign key: a template may go while tasks name it; the start checks it.
+    Column("template_id", Text, nullable=False),
+    Column("remark", Text),
+    # [{"federated_id": …, "federated_data": …}], in the user's order, which is the rank.
+    Column("federate_data", JSONB, nullable=False),
+    Column("run_count", Integer, nullable=False, server_default=text("0")),
+    # The run that the task's status comes from: its newest.
+    Column("latest_run_id", Text),
+    _set_at_insert("create_time"),
+    _set_at_insert("modify_time"),
+    CheckConstraint("run_count >= 0", name="run_count"),
+    Index("ix_tasks_create_time", "create_time", "task_id"),
+    # Answers "the tasks of this party".
+    Index("ix_tasks_federate_data", "federate_data", postgresql_using="gin"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    # Sites serve their queues in this order.
+    Column("start_order", BigInteger, Identity(), nullable=False, unique=True),
+    Column(
+        "task_id", Text, ForeignKey("tasks.task_id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("number", Integer, nullable=False),
+    Column("request_id", Text),
+    Column("stop_request_id", Text),
+    Column("snapshot", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("desired", Text, nullable=False),
+    # Why `desired` became stopped: a reason code.
+    Column("cause", Text, nullable=False, server_default=text("'none'")),
+    Column("message", Text, nullable=False, server_default=text("''")),
+    _set_at_insert("created_at"),
+    _time("connect_deadline_at", nullable=False),
+    _time("prepare_deadline_at", nullable=False),
+    _time("ended_at"),
+    CheckConstraint(_one_of("status", RunStatus), name="status"),
+    CheckConstraint(_one_of("desired", Desired), name="desired"),
+    # A run that has ended has an end, and no other.
+    CheckConstraint(
+        f"({_one_of('status', _FINAL_STATUSES)}) = (ended_at IS NOT NULL)", name="ended"
+    ),
+    UniqueConstraint("task_id", "number"),
+    # A repeated start is answered with the run that it made.
+    UniqueConstraint("task_id", "request_id"),
+    # A task has one active run at most.
+    Index(
+        "uq_runs_active_task_id",
+        "task_id",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    # What the deadline loop reads.
+    Index(
+        "ix_runs_not_launched",
+        "connect_deadline_at",
+        postgresql_where=text("ended_at IS NULL AND desired = 'prepared'"),
+    ),
+)
+
+party_runs = Table(
+    "party_runs",
+    metadata,
+    Column("party_run_id", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    # No foreign key: a run names parties that never connected, and says so.
+    Column("federated_id", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("federated_data", Text, nullable=False),
+    Column("desired", Text, nullable=False),
+    Column("cause", Text, nullable=False, server_default=text("'none'")),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("'none'")),
+    Column("message", Text, nullable=False, server_default=text("''")),
+    Column("exit_code", Integer),
+    Column("gpu_ids", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("image_digest", Text, nullable=False, server_default=text("''")),
+    # The newest report applied; what is not newer is a repeat.
+    Column("report_sequence", BigInteger, nullable=False, server_default=text("0")),
+    _set_at_insert("created_at"),
+    _time("started_at"),
+    _time("finished_at"),
+    # The site has heard that the party run is final and needs no more assignment.
+    Column("closed", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint(_one_of("state", PartyRunState), name="state"),
+    CheckConstraint(_one_of("desired", Desired), name="desired"),
+    # What has ended has an end and a reason, and no other has an exit code.
+    CheckConstraint(
+        f"({_one_of('state', _FINAL_STATES)}) = (finished_at IS NOT NULL)", name="finished"
+    ),
+    CheckConstraint(
+        f"reason <> 'none' OR NOT ({_one_of('state', _FINAL_STATES)})", name="final_reason"
+    ),
+    CheckConstraint("exit_code IS NULL OR finished_at IS NOT NULL", name="exit_code"),
+    CheckConstraint("state <> 'succeeded' OR exit_code = 0", name="succeeded"),
+    UniqueConstraint("run_id", "federated_id"),
+    UniqueConstraint("run_id", "rank"),
+    # What a connecting agent asks for.
+    Index(
+        "ix_party_runs_open",
+        "federated_id",
+        postgresql_where=text("NOT closed"),
+    ),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", BigInteger, Identity(), primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    # Null for a move of the run itself.
+    Column("party_run_id", Text),
+    # Which column moved: 'state' and 'status' are observed, 'desired' is the users' side.
+    Column("side", Text, nullable=False),
+    # Null for the first value.
+    Column("from_value", Text),
+    Column("to_value", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("'none'")),
+    _set_at_insert("at"),
+    CheckConstraint("side IN ('state', 'status', 'desired')", name="side"),
+    # An event is a move.
+    CheckConstraint("from_value IS DISTINCT FROM to_value", name="moves"),
+    Index("ix_events_run_id", "run_id", "event_id"),
+)
+
+parties = Table(
+    "parties",
+    metadata,
+    Column("federated_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # The agent that connected last; the same one may replace its own connection.
+    Column("instance_id", Text, nullable=False),
+    # Grows with every connection; a write on behalf of an older one finds no row.
+    Column("epoch", BigInteger, nullable=False),
+    # The replica that holds the connection; null when it ended in order.
+    Column("owner_id", Text),
+    _time("lease_expires_at"),
+    Column("inventory", JSONB, nullable=False),
+    Column("first_seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # A lease has an owner.
+    CheckConstraint("(owner_id IS NULL) = (lease_expires_at IS NULL)", name="lease"),
+    Index("ix_parties_owner_id", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),
+)

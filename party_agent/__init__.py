@@ -1,0 +1,1 @@
+"""The process at a site: dials the flow server, runs its share of each run, reports."""

@@ -1,0 +1,1 @@
+"""Where workloads run: one port, several implementations, one behaviour suite."""

@@ -1,0 +1,148 @@
+"""The port behind which a site runs workloads.
+
+Every verb may be repeated: a crash can come between any two of them, and the second call
+finds what the first one left. A workload is known by its party-run id; its container (or
+process) carries that id in its name, so a second `launch` adopts the first.
+
+Invariant: `launch` is the only verb that lets the workload's first instruction run, and at
+most one workload per party-run id ever starts.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from flow_contract.reasons import Reason
+from flow_contract.templates import Network, Resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bind:
+    """A host path that the workload sees at `target`; read-only unless `writable`."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """All that a runtime needs; made by the agent from an assignment and the site's choices.
+
+    `gpu_ids` are the ids that the agent assigned, never a count. `env` is complete.
+    `binds` holds the data, `/output` and further mounts; sources exist.
+    `labels` go onto the container as they are.
+    """
+
+    party_run_id: str
+    image_url: str
+    workdir: str
+    command: tuple[str, ...]
+    env: dict[str, str]
+    binds: tuple[Bind, ...]
+    resources: Resources
+    gpu_ids: tuple[str, ...]
+    user: str
+    network: Network
+    labels: dict[str, str]
+
+
+class Phase(StrEnum):
+    """What a runtime knows of one workload."""
+
+    PREPARED = "prepared"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One workload as the runtime sees it now. Times are aware UTC, from the runtime itself.
+
+    `exit_code` is None unless exited, and None too if nobody recorded it. A process ended by
+    signal n has exit code 128 + n. `oom_killed` is also true when only a child was killed.
+    """
+
+    party_run_id: str
+    phase: Phase
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    image_digest: str = ""
+
+
+class RuntimeRefused(Exception):
+    """This workload can't run here, and asking again won't help; nothing is left behind.
+
+    `reason` is the code that the researcher sees, the text one sentence for them.
+    `exit_code` is given where the runtime reports one for a start that failed (127, 126).
+    """
+
+    def __init__(self, reason: Reason, message: str, *, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.exit_code = exit_code
+
+
+class RuntimeUnavailable(Exception):
+    """The runtime can't answer now (engine down, time-out); the same call may work later."""
+
+
+Progress = Callable[[Reason, str], None]
+"""Told while `prepare` waits for something visible, such as an image pull."""
+
+
+class Runtime(Protocol):
+    """Runs workloads. All methods are safe to repeat and to cancel."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Connect and start watching. Raises RuntimeUnavailable if nothing answers."""
+
+    async def aclose(self) -> None:
+        """Stop watching and release local resources; workloads run on. May be called twice."""
+
+    async def prepare(self, workload: Workload, progress: Progress) -> str:
+        """Do everything that can fail before the start: image, sandbox, container created.
+
+        Returns the image digest ("" where there is none).
+
+        Raises:
+            RuntimeRefused: this site can't run it; nothing is left behind.
+            RuntimeUnavailable: try again later.
+        """
+
+    async def launch(self, workload: Workload) -> Observation:
+        """Start what was prepared, or adopt it if it already runs or has ended.
+
+        Raises:
+            RuntimeRefused: it can't start (command not found, no such GPU); nothing is left.
+            RuntimeUnavailable: try again later.
+        """
+
+    async def inspect(self, party_run_id: str) -> Observation | None:
+        """Return what there is, None if there is nothing of this id."""
+
+    async def list(self) -> list[Observation]:
+        """Return every workload of this agent, ended ones that were not removed included."""
+
+    async def stop(self, party_run_id: str, grace_s: float) -> None:
+        """SIGTERM, up to `grace_s` seconds, then SIGKILL; returns when it has ended.
+
+        A workload that is not there or never started counts as stopped.
+        """
+
+    async def remove(self, party_run_id: str) -> None:
+        """Forget the workload and all that `prepare` made for it; nothing there is fine."""
+
+    def exits(self) -> AsyncIterator[str]:
+        """Yield the party-run id of each workload soon after it ended, in order of ending.
+
+        At least once for everything that ends between `open` and `aclose`. One consumer.
+        """

@@ -1,0 +1,69 @@
+"""What passes between server and agent about one party run: assignment down, report up."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flow_contract.lifecycle import Desired, PartyRunState
+from flow_contract.reasons import Reason
+from flow_contract.templates import Mount, Network, Resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadSpec:
+    """All that an agent needs to run its share; never changes during a party run.
+
+    `order` grows with every start on the server: queues at a site are served in it.
+    `parties` are the run's party ids by rank.
+    """
+
+    party_run_id: str
+    run_id: str
+    task_id: str
+    order: int
+    federated_id: str
+    rank: int
+    parties: tuple[str, ...]
+    image_url: str
+    workdir: str = ""
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    epochs: int = 10
+    hyper_parameter: tuple[str, ...] = ()
+    enable_smpc: bool = False
+    resources: Resources = Resources()
+    federated_data: str = ""
+    mounts: tuple[Mount, ...] = ()
+    user: str = ""
+    network: Network = Network.NONE
+    stop_grace_s: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """How far the server wants one party run to go, and why if that is `stopped`."""
+
+    spec: WorkloadSpec
+    desired: Desired
+    cause: Reason = Reason.NONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What an agent observed of one party run.
+
+    `sequence` grows by one with every report of the party run and survives an agent restart:
+    (party run, sequence) is the key under which a repeated report is recognised.
+    Fields are the newest known values, not differences. Times are aware UTC.
+    """
+
+    party_run_id: str
+    sequence: int
+    state: PartyRunState
+    reason: Reason = Reason.NONE
+    message: str = ""
+    exit_code: int | None = None
+    gpu_ids: tuple[str, ...] = ()
+    image_digest: str = ""
+    observed_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None

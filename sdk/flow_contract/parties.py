@@ -1,0 +1,28 @@
+"""Parties: the sites that take part, and what their agents offer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What an agent says it has. `cpus` counts cores; `data_names` are the site's data."""
+
+    runtime: str
+    agent_version: str
+    cpus: float = 0
+    memory_bytes: int = 0
+    gpu_ids: tuple[str, ...] = ()
+    data_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    """A site that has connected at least once. Times are aware UTC."""
+
+    federated_id: str
+    name: str
+    connected: bool
+    inventory: Inventory
+    first_seen_at: datetime
+    last_seen_at: datetime

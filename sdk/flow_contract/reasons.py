@@ -1,0 +1,73 @@
+"""Why a party run is where it is: one code per cause, with a sentence a person can act on.
+
+States are few and say how far it got; reasons say why. A reader at another site can't log
+in, so every sentence says what happened and what to do next.
+"""
+
+import enum
+
+
+class Reason(enum.StrEnum):
+    """Cause of a wait or of a final state."""
+
+    NONE = "none"
+    # waits
+    WAITING_FOR_CONNECTION = "waiting_for_connection"
+    WAITING_FOR_GPU = "waiting_for_gpu"
+    PULLING_IMAGE = "pulling_image"
+    # ends that the workload brought about
+    COMPLETED = "completed"
+    EXIT_NONZERO = "exit_nonzero"
+    KILLED_BY_SIGNAL = "killed_by_signal"
+    OOM_KILLED = "oom_killed"
+    COMMAND_NOT_FOUND = "command_not_found"
+    # ends before it ran
+    IMAGE_NOT_FOUND = "image_not_found"
+    IMAGE_PULL_FAILED = "image_pull_failed"
+    GPU_UNAVAILABLE = "gpu_unavailable"
+    RESOURCES_UNAVAILABLE = "resources_unavailable"
+    DATA_UNKNOWN = "data_unknown"
+    DATA_OUTSIDE_ROOTS = "data_outside_roots"
+    POLICY_DENIED = "policy_denied"
+    PARTY_UNKNOWN = "party_unknown"
+    PARTY_OFFLINE = "party_offline"
+    START_TIMED_OUT = "start_timed_out"
+    START_ROLLED_BACK = "start_rolled_back"
+    # ends from outside
+    STOPPED_BY_USER = "stopped_by_user"
+    LEASE_EXPIRED = "lease_expired"
+    WORKLOAD_VANISHED = "workload_vanished"
+    RUNTIME_ERROR = "runtime_error"
+
+
+SENTENCES: dict[Reason, str] = {
+    Reason.NONE: "",
+    Reason.WAITING_FOR_CONNECTION: "Waiting for the party's agent to connect.",
+    Reason.WAITING_FOR_GPU: "Waiting for GPUs that other runs hold.",
+    Reason.PULLING_IMAGE: "Pulling the image.",
+    Reason.COMPLETED: "The workload ended by itself with exit code 0.",
+    Reason.EXIT_NONZERO: "The workload ended with a non-zero exit code; read its own output for the cause.",
+    Reason.KILLED_BY_SIGNAL: "The workload was killed by a signal that Fedflow did not send.",
+    Reason.OOM_KILLED: "The workload used more memory than it may; raise resources.memory_bytes or use less.",
+    Reason.COMMAND_NOT_FOUND: "The image does not hold the command, or it is not executable; check the template's command and workdir.",
+    Reason.IMAGE_NOT_FOUND: "The site has no such image and can't pull it; check the name and tag, or ask the site to load it.",
+    Reason.IMAGE_PULL_FAILED: "The site could not pull the image; its registry may be unreachable, so try again or ask the site to load it.",
+    Reason.GPU_UNAVAILABLE: "The site does not have the GPUs that the template asks for; ask for fewer or name others.",
+    Reason.RESOURCES_UNAVAILABLE: "The site is smaller than the template's resources; ask for less.",
+    Reason.DATA_UNKNOWN: "The site has no data under this name; ask it for the names it offers.",
+    Reason.DATA_OUTSIDE_ROOTS: "The path lies outside the data that the site offers; use a name that the site lists.",
+    Reason.POLICY_DENIED: "The site's policy does not allow this.",
+    Reason.PARTY_UNKNOWN: "No party of this id has ever connected to the server; check the spelling.",
+    Reason.PARTY_OFFLINE: "The party's agent did not connect before the start deadline; ask the site to start it.",
+    Reason.START_TIMED_OUT: "Not every party was ready before the deadline, so nothing was started anywhere.",
+    Reason.START_ROLLED_BACK: "Ready here, but another party of the run was not, so nothing was started.",
+    Reason.STOPPED_BY_USER: "Stopped on request.",
+    Reason.LEASE_EXPIRED: "The party's agent has not been heard from; the workload may still be running there.",
+    Reason.WORKLOAD_VANISHED: "The workload disappeared without an exit code; somebody at the site may have removed it.",
+    Reason.RUNTIME_ERROR: "The site's container runtime reported an error.",
+}
+
+
+def sentence(reason: Reason, detail: str = "") -> str:
+    """Return the reason's sentence, with the site's own detail in front where there is one."""
+    return f"{detail.rstrip('.')}. {SENTENCES[reason]}".strip() if detail else SENTENCES[reason]

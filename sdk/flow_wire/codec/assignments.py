@@ -1,0 +1,130 @@
+"""Assignments and reports on the wire."""
+
+from flow_contract.assignments import Assignment, Report, WorkloadSpec
+from flow_wire import agents_pb2
+from flow_wire.codec.enums import DESIRED, NETWORK, PARTY_RUN_STATE
+from flow_wire.codec.runs import decode_reason
+from flow_wire.codec.templates import (
+    decode_mounts,
+    decode_resources,
+    encode_mounts,
+    encode_resources,
+)
+from flow_wire.codec.times import decode_required_time, decode_time, encode_time
+
+
+def encode_workload_spec(spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
+    """Contract to wire."""
+    return agents_pb2.WorkloadSpec(
+        party_run_id=spec.party_run_id,
+        run_id=spec.run_id,
+        task_id=spec.task_id,
+        order=spec.order,
+        federated_id=spec.federated_id,
+        rank=spec.rank,
+        parties=spec.parties,
+        image_url=spec.image_url,
+        workdir=spec.workdir,
+        command=spec.command,
+        env=spec.env,
+        epochs=spec.epochs,
+        hyper_parameter=spec.hyper_parameter,
+        enable_smpc=spec.enable_smpc,
+        resources=encode_resources(spec.resources),
+        federated_data=spec.federated_data,
+        mounts=encode_mounts(spec.mounts),
+        user=spec.user,
+        network=NETWORK.encode(spec.network),
+        stop_grace_s=spec.stop_grace_s,
+    )
+
+
+def decode_workload_spec(wire: agents_pb2.WorkloadSpec) -> WorkloadSpec:
+    """Wire to contract.
+
+    Raises:
+        InvalidArgument: the network is not a known value.
+    """
+    return WorkloadSpec(
+        party_run_id=wire.party_run_id,
+        run_id=wire.run_id,
+        task_id=wire.task_id,
+        order=wire.order,
+        federated_id=wire.federated_id,
+        rank=wire.rank,
+        parties=tuple(wire.parties),
+        image_url=wire.image_url,
+        workdir=wire.workdir,
+        command=tuple(wire.command),
+        env=dict(wire.env),
+        epochs=wire.epochs,
+        hyper_parameter=tuple(wire.hyper_parameter),
+        enable_smpc=wire.enable_smpc,
+        resources=decode_resources(wire.resources),
+        federated_data=wire.federated_data,
+        mounts=decode_mounts(wire),
+        user=wire.user,
+        network=NETWORK.decode(wire.network, "network"),
+        stop_grace_s=wire.stop_grace_s,
+    )
+
+
+def encode_assignment(assignment: Assignment) -> agents_pb2.Assignment:
+    """Contract to wire."""
+    return agents_pb2.Assignment(
+        spec=encode_workload_spec(assignment.spec),
+        desired=DESIRED.encode(assignment.desired),
+        cause=assignment.cause,
+    )
+
+
+def decode_assignment(wire: agents_pb2.Assignment) -> Assignment:
+    """Wire to contract.
+
+    Raises:
+        InvalidArgument: an enum value is not known.
+    """
+    return Assignment(
+        spec=decode_workload_spec(wire.spec),
+        desired=DESIRED.decode(wire.desired, "desired"),
+        cause=decode_reason(wire.cause),
+    )
+
+
+def encode_report(report: Report) -> agents_pb2.Report:
+    """Contract to wire."""
+    wire = agents_pb2.Report(
+        party_run_id=report.party_run_id,
+        sequence=report.sequence,
+        state=PARTY_RUN_STATE.encode(report.state),
+        reason=report.reason,
+        message=report.message,
+        exit_code=report.exit_code,
+        gpu_ids=report.gpu_ids,
+        image_digest=report.image_digest,
+    )
+    encode_time(wire.observed_at, report.observed_at)
+    encode_time(wire.started_at, report.started_at)
+    encode_time(wire.finished_at, report.finished_at)
+    return wire
+
+
+def decode_report(wire: agents_pb2.Report) -> Report:
+    """Wire to contract.
+
+    Raises:
+        InvalidArgument: the state is not a known value.
+    """
+    return Report(
+        party_run_id=wire.party_run_id,
+        sequence=wire.sequence,
+        state=PARTY_RUN_STATE.decode(wire.state, "state"),
+        reason=decode_reason(wire.reason),
+        message=wire.message,
+        exit_code=wire.exit_code if wire.HasField("exit_code") else None,
+        gpu_ids=tuple(wire.gpu_ids),
+        image_digest=wire.image_digest,
+        observed_at=decode_required_time(wire, "observed_at"),
+        started_at=decode_time(wire, "started_at"),
+        finished_at=decode_time(wire, "finished_at"),
+    )

@@ -1,0 +1,48 @@
+"""Catalogue errors as `google.rpc.Status` with `ErrorInfo`, and back.
+
+ErrorInfo: domain `fedflow`, reason = the catalogue's code, metadata = kind, subject_id, field,
+ret_code. Source: google.rpc error model, https://google.aip.dev/193.
+"""
+
+from google.protobuf.any_pb2 import Any
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from flow_contract.errors import BY_CODE, CATALOGUE, FlowError, Kind, ret_code
+
+DOMAIN = "fedflow"
+
+
+def encode_error(error: FlowError) -> Status:
+    """Contract to wire."""
+    number = ret_code(error)
+    info = ErrorInfo(
+        reason=error.code,
+        domain=DOMAIN,
+        metadata={
+            "kind": error.kind,
+            "subject_id": error.subject_id,
+            "field": error.field,
+            "ret_code": "" if number is None else str(number),
+        },
+    )
+    detail = Any()
+    detail.Pack(info)
+    return Status(
+        code=Code.Value(CATALOGUE[type(error)].grpc), message=error.message, details=[detail]
+    )
+
+
+def decode_error(status: Status) -> FlowError | None:
+    """Wire to contract; None where the status did not come from a catalogue error."""
+    for detail in status.details:
+        info = ErrorInfo()
+        if detail.Unpack(info) and info.domain == DOMAIN and info.reason in BY_CODE:
+            return BY_CODE[info.reason](
+                status.message,
+                kind=Kind(info.metadata["kind"]),
+                subject_id=info.metadata["subject_id"],
+                field=info.metadata["field"],
+            )
+    return None

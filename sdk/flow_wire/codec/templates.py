@@ -1,0 +1,140 @@
+"""Templates and resources on the wire."""
+
+from flow_contract.templates import (
+    DEFAULT_PREPARE_DEADLINE_S,
+    DEFAULT_START_DEADLINE_S,
+    DEFAULT_STOP_GRACE_S,
+    GpuRequest,
+    Mount,
+    Network,
+    Resources,
+    Template,
+    TemplateSpec,
+)
+from flow_wire import agents_pb2, common_pb2, templates_pb2
+from flow_wire.codec.enums import NETWORK
+from flow_wire.codec.times import decode_required_time, encode_time
+
+
+def encode_string_list(values: tuple[str, ...] | None) -> common_pb2.StringList | None:
+    """Return a wire list, None for None."""
+    return None if values is None else common_pb2.StringList(values=values)
+
+
+def encode_resources(resources: Resources) -> templates_pb2.Resources:
+    """Contract to wire."""
+    gpus = resources.gpus
+    return templates_pb2.Resources(
+        cpus=resources.cpus,
+        memory_bytes=resources.memory_bytes,
+        pids=resources.pids,
+        shm_bytes=resources.shm_bytes,
+        gpus=None
+        if gpus is None
+        else templates_pb2.GpuRequest(
+            count=gpus.count, device_ids=gpus.device_ids, capabilities=gpus.capabilities
+        ),
+    )
+
+
+def decode_resources(wire: templates_pb2.Resources) -> Resources:
+    """Wire to contract."""
+    return Resources(
+        cpus=wire.cpus if wire.HasField("cpus") else None,
+        memory_bytes=wire.memory_bytes if wire.HasField("memory_bytes") else None,
+        pids=wire.pids if wire.HasField("pids") else None,
+        shm_bytes=wire.shm_bytes if wire.HasField("shm_bytes") else None,
+        gpus=_decode_gpus(wire.gpus) if wire.HasField("gpus") else None,
+    )
+
+
+def _decode_gpus(wire: templates_pb2.GpuRequest) -> GpuRequest:
+    return GpuRequest(
+        count=wire.count,
+        device_ids=tuple(wire.device_ids),
+        capabilities=tuple(wire.capabilities) or ("gpu",),
+    )
+
+
+def encode_mounts(mounts: tuple[Mount, ...]) -> list[templates_pb2.Mount]:
+    """Contract to wire."""
+    return [templates_pb2.Mount(data_name=m.data_name, target=m.target) for m in mounts]
+
+
+def decode_mounts(wire: templates_pb2.TemplateSpec | agents_pb2.WorkloadSpec) -> tuple[Mount, ...]:
+    """Wire to contract, for any message with a `mounts` field."""
+    return tuple(Mount(data_name=m.data_name, target=m.target) for m in wire.mounts)
+
+
+def encode_template_spec(spec: TemplateSpec) -> templates_pb2.TemplateSpec:
+    """Contract to wire."""
+    return templates_pb2.TemplateSpec(
+        name=spec.name,
+        image_url=spec.image_url,
+        workdir=spec.workdir,
+        command=spec.command,
+        remark=spec.remark,
+        hyper_parameter=encode_string_list(spec.hyper_parameter),
+        resources=encode_resources(spec.resources),
+        env=spec.env,
+        mounts=encode_mounts(spec.mounts),
+        user=spec.user,
+        network=NETWORK.encode(spec.network),
+        start_deadline_s=spec.start_deadline_s,
+        prepare_deadline_s=spec.prepare_deadline_s,
+        stop_grace_s=spec.stop_grace_s,
+    )
+
+
+def decode_template_spec(wire: templates_pb2.TemplateSpec) -> TemplateSpec:
+    """Wire to contract, with the defaults of what is absent.
+
+    Raises:
+        InvalidArgument: the network is not a known value.
+    """
+    return TemplateSpec(
+        name=wire.name,
+        image_url=wire.image_url,
+        workdir=wire.workdir,
+        command=tuple(wire.command),
+        remark=wire.remark,
+        hyper_parameter=tuple(wire.hyper_parameter.values)
+        if wire.HasField("hyper_parameter")
+        else None,
+        resources=decode_resources(wire.resources),
+        env=dict(wire.env),
+        mounts=decode_mounts(wire),
+        user=wire.user,
+        network=NETWORK.decode(wire.network, "network")
+        if wire.HasField("network")
+        else Network.NONE,
+        start_deadline_s=wire.start_deadline_s
+        if wire.HasField("start_deadline_s")
+        else DEFAULT_START_DEADLINE_S,
+        prepare_deadline_s=wire.prepare_deadline_s
+        if wire.HasField("prepare_deadline_s")
+        else DEFAULT_PREPARE_DEADLINE_S,
+        stop_grace_s=wire.stop_grace_s
+        if wire.HasField("stop_grace_s")
+        else DEFAULT_STOP_GRACE_S,
+    )
+
+
+def encode_template(template: Template) -> templates_pb2.Template:
+    """Contract to wire."""
+    wire = templates_pb2.Template(
+        template_id=template.template_id, spec=encode_template_spec(template.spec)
+    )
+    encode_time(wire.create_time, template.create_time)
+    encode_time(wire.modify_time, template.modify_time)
+    return wire
+
+
+def decode_template(wire: templates_pb2.Template) -> Template:
+    """Wire to contract."""
+    return Template(
+        template_id=wire.template_id,
+        spec=decode_template_spec(wire.spec),
+        create_time=decode_required_time(wire, "create_time"),
+        modify_time=decode_required_time(wire, "modify_time"),
+    )
