@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -118,6 +116,9 @@ runs = Table(
     _set_at_insert("created_at"),
     _time("connect_deadline_at", nullable=False),
     _time("prepare_deadline_at", nullable=False),
+    # When all were prepared and the launch was ordered; null means that no container of the run
+    # can ever have started.
+    _time("launch_ordered_at"),
     _time("ended_at"),
     CheckConstraint(_one_of("status", RunStatus), name="status"),
     CheckConstraint(_one_of("desired", Desired), name="desired"),
@@ -125,6 +126,8 @@ runs = Table(
     CheckConstraint(
         f"({_one_of('status', _FINAL_STATUSES)}) = (ended_at IS NOT NULL)", name="ended"
     ),
+    # Launched runs were wanted running.
+    CheckConstraint("desired <> 'running' OR launch_ordered_at IS NOT NULL", name="launch"),
     UniqueConstraint("task_id", "number"),
     # A repeated start is answered with the run that it made.
     UniqueConstraint("task_id", "request_id"),
@@ -165,8 +168,6 @@ party_runs = Table(
     _set_at_insert("created_at"),
     _time("started_at"),
     _time("finished_at"),
-    # The site has heard that the party run is final and needs no more assignment.
-    Column("closed", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint(_one_of("state", PartyRunState), name="state"),
     CheckConstraint(_one_of("desired", Desired), name="desired"),
     # What has ended has an end and a reason, and no other has an exit code.
@@ -184,7 +185,7 @@ party_runs = Table(
     Index(
         "ix_party_runs_open",
         "federated_id",
-        postgresql_where=text("NOT closed"),
+        postgresql_where=text("finished_at IS NULL"),
     ),
 )
 
@@ -217,13 +218,12 @@ parties = Table(
     Column("instance_id", Text, nullable=False),
     # Grows with every connection; a write on behalf of an older one finds no row.
     Column("epoch", BigInteger, nullable=False),
-    # The replica that holds the connection; null when it ended in order.
+    # The replica that holds the connection; null when there is none.
     Column("owner_id", Text),
-    _time("lease_expires_at"),
+    # Outlives the connection by the rest of its time: a short cut is not an absence.
+    _time("lease_expires_at", nullable=False),
     Column("inventory", JSONB, nullable=False),
-    Column("first_seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("last_seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    # A lease has an owner.
-    CheckConstraint("(owner_id IS NULL) = (lease_expires_at IS NULL)", name="lease"),
+    _set_at_insert("first_seen_at"),
+    _set_at_insert("last_seen_at"),
     Index("ix_parties_owner_id", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),
 )
