@@ -1,0 +1,79 @@
+"""Use cases of parties: reading them, and owning their connections."""
+
+from datetime import timedelta
+
+from flow_contract import checks
+from flow_contract.errors import InvalidArgument
+from flow_contract.ids import is_party_id
+from flow_contract.parties import Inventory, Party
+from flow_server.storage import parties
+from flow_server.storage.database import Database
+
+
+class PartyService:
+    """Keeps parties. `owner_id` is this replica's; its leases last `lease`."""
+
+    def __init__(self, database: Database, *, owner_id: str, lease: timedelta) -> None:
+        self._database = database
+        self._owner_id = owner_id
+        self._lease = lease
+
+    async def get(self, federated_id: str) -> Party:
+        """Return a party. Raises NotFound."""
+        checks.text("federated_id", federated_id)
+        async with self._database.transaction() as connection:
+            return await parties.get_party(connection, federated_id)
+
+    async def list(self, *, page: int, limit: int) -> tuple[list[Party], int]:
+        """Return one page, by id, and the number of all."""
+        checks.page(page, limit)
+        async with self._database.transaction() as connection:
+            return await parties.list_parties(
+                connection, offset=(page - 1) * limit, limit=limit
+            )
+
+    async def connect(
+        self, *, federated_id: str, name: str, instance_id: str, inventory: Inventory
+    ) -> int:
+        """Own the party's connection; return its epoch.
+
+        Raises:
+            InvalidArgument: the id can't name a party, or something is too long.
+            AlreadyExists: another agent of this party is connected.
+        """
+        if not is_party_id(federated_id):
+            raise InvalidArgument(
+                f"federated_id: {federated_id[:80]!r} is not a party id "
+                "(1 to 63 letters, digits, '_', '.' or '-')",
+                field="federated_id",
+            )
+        checks.text("name", name, max_chars=255)
+        checks.text("instance_id", instance_id, max_chars=64)
+        checks.texts("inventory.gpu_ids", inventory.gpu_ids, max_bytes=65_536)
+        checks.texts("inventory.data_names", inventory.data_names, max_bytes=65_536)
+        checks.text("inventory.runtime", inventory.runtime, max_chars=64)
+        checks.text("inventory.agent_version", inventory.agent_version, max_chars=64)
+        async with self._database.transaction() as connection:
+            return await parties.claim_party(
+                connection,
+                federated_id=federated_id,
+                name=name or federated_id,
+                instance_id=instance_id,
+                inventory=inventory,
+                owner_id=self._owner_id,
+                lease=self._lease,
+            )
+
+    async def disconnect(self, *, federated_id: str, epoch: int) -> None:
+        """Say that the connection has ended; a newer one is left alone."""
+        async with self._database.transaction() as connection:
+            await parties.release_party(
+                connection, federated_id=federated_id, epoch=epoch, owner_id=self._owner_id
+            )
+
+    async def renew_leases(self) -> None:
+        """Renew the leases of all connections of this replica."""
+        async with self._database.transaction() as connection:
+            await parties.renew_leases(
+                connection, owner_id=self._owner_id, lease=self._lease
+            )

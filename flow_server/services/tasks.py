@@ -1,0 +1,71 @@
+"""Use cases of tasks that start nothing: create, change, read, delete."""
+
+from flow_contract import checks
+from flow_contract.errors import Conflict, Kind
+from flow_contract.ids import new_id
+from flow_contract.lifecycle import is_final_status
+from flow_contract.tasks import Task, TaskSpec, check_task
+from flow_server.storage import runs, tasks
+from flow_server.storage.database import Connection, Database
+
+
+class TaskService:
+    """Keeps tasks. Errors are those of `flow_server.storage.tasks` and the checks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, spec: TaskSpec) -> str:
+        """Store a task and return its id. Template and parties are looked at when it starts."""
+        check_task(spec)
+        task_id = new_id()
+        async with self._database.transaction() as connection:
+            await tasks.insert_task(connection, task_id, spec)
+        return task_id
+
+    async def update(self, task_id: str, spec: TaskSpec) -> None:
+        """Replace a task. One that isn't there is reported before what is wrong with `spec`."""
+        checks.text("task_id", task_id)
+        async with self._database.transaction() as connection:
+            await tasks.lock_task(connection, task_id)
+            check_task(spec)
+            await tasks.update_task(connection, task_id, spec)
+
+    async def get(self, task_id: str, *, run_id: str | None = None) -> Task:
+        """Return a task with the status of its newest run, or of `run_id`."""
+        checks.text("task_id", task_id)
+        async with self._database.transaction() as connection:
+            return await tasks.get_task(connection, task_id, run_id)
+
+    async def list(self, *, federated_id: str, page: int, limit: int) -> tuple[list[Task], int]:
+        """Return one page, oldest first, and the number of all that match."""
+        checks.page(page, limit)
+        checks.text("federated_id", federated_id)
+        async with self._database.transaction() as connection:
+            return await tasks.list_tasks(
+                connection, federated_id=federated_id, offset=(page - 1) * limit, limit=limit
+            )
+
+    async def delete(self, task_id: str) -> None:
+        """Delete a task with its history.
+
+        Raises:
+            Conflict: its newest run has not ended.
+        """
+        checks.text("task_id", task_id)
+        async with self._database.transaction() as connection:
+            task = await tasks.lock_task(connection, task_id)
+            if task.run_id is not None and await is_active(connection, task.run_id):
+                raise status_conflict("the task is active; stop it first", task_id)
+            await tasks.delete_task(connection, task_id)
+
+
+async def is_active(connection: Connection, run_id: str) -> bool:
+    """Say whether the run has not ended; holds the run until the transaction ends."""
+    locked = await runs.lock_runs(connection, [run_id])
+    return bool(locked) and not is_final_status(locked[0].facts.status)
+
+
+def status_conflict(message: str, task_id: str) -> Conflict:
+    """Return the error of a command that the task's status does not allow."""
+    return Conflict(f"status conflict: {message}", kind=Kind.TASK, subject_id=task_id)

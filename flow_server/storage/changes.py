@@ -1,0 +1,70 @@
+"""Wake-ups between processes: NOTIFY inside the writing transaction, LISTEN on one connection.
+
+A wake-up says where to look and nothing else; the rows are the truth. Payloads that repeat
+within a transaction reach the listener once (PostgreSQL folds them).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+from sqlalchemy import text
+
+from flow_server.storage.database import Connection
+
+DESIRED_CHANNEL = "fedflow_desired"
+OBSERVED_CHANNEL = "fedflow_observed"
+
+_NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) payload")
+
+
+async def notify_desired(connection: Connection, run_ids: list[str]) -> None:
+    """Say that these runs' parties are wanted elsewhere than before."""
+    await connection.execute(_NOTIFY, {"channel": DESIRED_CHANNEL, "payloads": run_ids})
+
+
+async def notify_observed(connection: Connection, task_ids: list[str]) -> None:
+    """Say that these tasks' status or party status changed."""
+    await connection.execute(_NOTIFY, {"channel": OBSERVED_CHANNEL, "payloads": task_ids})
+
+
+class Listener:
+    """One LISTEN connection. `dsn` and `connect_args` are what asyncpg.connect takes."""
+
+    def __init__(
+        self,
+        connect_args: dict[str, Any],
+        *,
+        on_desired: Callable[[str], None],
+        on_observed: Callable[[str], None],
+    ) -> None:
+        self._connect_args = connect_args
+        self._handlers = {DESIRED_CHANNEL: on_desired, OBSERVED_CHANNEL: on_observed}
+
+    async def listen(self, on_listening: Callable[[], None]) -> None:
+        """Pass wake-ups on until the connection ends.
+
+        Calls `on_listening` once wake-ups are being received: whatever changed before may have
+        been missed, so the caller looks at everything then.
+
+        Raises:
+            OSError, asyncpg.PostgresError: the connection could not be made.
+            ConnectionError: it ended.
+        """
+        connection = await asyncpg.connect(**self._connect_args)
+        try:
+            ended = asyncio.Event()
+            connection.add_termination_listener(lambda _connection: ended.set())
+            for channel in self._handlers:
+                await connection.add_listener(channel, self._received)
+            on_listening()
+            await ended.wait()
+        finally:
+            connection.terminate()
+        raise ConnectionError("the connection that listens for changes ended")
+
+    def _received(
+        self, _connection: object, _pid: int, channel: str, payload: object
+    ) -> None:
+        self._handlers[channel](str(payload))

@@ -1,0 +1,43 @@
+"""Transactions, and the one place where a driver's failure becomes a catalogue error."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from flow_contract.errors import Kind, Unavailable
+
+Connection: TypeAlias = AsyncConnection
+
+_MESSAGE = "the server's database can't answer now; try again"
+
+
+class Database:
+    """Opens transactions on one PostgreSQL. Invariant: no network wait inside but the database's."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Commit on success, roll back on any exception.
+
+        Raises:
+            Unavailable: the database can't be reached, or the connection broke.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
+            raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
+            raise
+
+    async def aclose(self) -> None:
+        """Close the pool's connections. May be called twice."""
+        await self._engine.dispose()

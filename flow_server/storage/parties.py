@@ -1,0 +1,153 @@
+"""Queries on parties and on the leases of their connections."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, select, text
+from sqlalchemy.types import Interval
+
+from flow_contract.errors import AlreadyExists, Kind, NotFound
+from flow_contract.parties import Inventory, Party
+from flow_server.storage.database import Connection
+from flow_server.storage.documents import from_inventory, to_inventory
+from flow_server.storage.tables import parties
+
+_CLAIM = text(
+    """
+    INSERT INTO parties (federated_id, name, instance_id, epoch, owner_id, lease_expires_at,
+                         inventory)
+    VALUES (:federated_id, :name, :instance_id, 1, :owner_id, now() + :lease, :inventory)
+    ON CONFLICT (federated_id) DO UPDATE
+    SET name = excluded.name, instance_id = excluded.instance_id, epoch = parties.epoch + 1,
+        owner_id = excluded.owner_id, lease_expires_at = excluded.lease_expires_at,
+        inventory = excluded.inventory, last_seen_at = now()
+    WHERE parties.owner_id IS NULL OR parties.lease_expires_at < now()
+       OR parties.instance_id = excluded.instance_id
+    RETURNING epoch
+    """
+).bindparams(
+    bindparam("lease", type_=Interval),
+    bindparam("inventory", type_=parties.c.inventory.type),
+)
+
+_RENEW = text(
+    """
+    UPDATE parties SET lease_expires_at = now() + :lease, last_seen_at = now()
+    WHERE owner_id = :owner_id
+    """
+).bindparams(bindparam("lease", type_=Interval))
+
+_RELEASE = text(
+    """
+    UPDATE parties SET owner_id = NULL, last_seen_at = now()
+    WHERE federated_id = :federated_id AND epoch = :epoch AND owner_id = :owner_id
+    """
+)
+
+_IS_CONNECTED = (parties.c.owner_id.is_not(None)) & (parties.c.lease_expires_at > func.now())
+
+
+async def claim_party(
+    connection: Connection,
+    *,
+    federated_id: str,
+    name: str,
+    instance_id: str,
+    inventory: Inventory,
+    owner_id: str,
+    lease: timedelta,
+) -> int:
+    """Give the party's connection to `owner_id`; return its new epoch.
+
+    Raises:
+        AlreadyExists: another agent of this party holds a live lease.
+    """
+    result = await connection.execute(
+        _CLAIM,
+        {
+            "federated_id": federated_id,
+            "name": name,
+            "instance_id": instance_id,
+            "owner_id": owner_id,
+            "lease": lease,
+            "inventory": from_inventory(inventory),
+        },
+    )
+    epoch: int | None = result.scalar_one_or_none()
+    if epoch is None:
+        raise AlreadyExists(
+            f"another agent is connected as party {federated_id!r}; stop it, or give this one "
+            "its own id",
+            kind=Kind.PARTY,
+            subject_id=federated_id,
+            field="federated_id",
+        )
+    return epoch
+
+
+async def renew_leases(connection: Connection, *, owner_id: str, lease: timedelta) -> None:
+    """Renew every lease of this replica in one statement."""
+    await connection.execute(_RENEW, {"owner_id": owner_id, "lease": lease})
+
+
+async def release_party(
+    connection: Connection, *, federated_id: str, epoch: int, owner_id: str
+) -> None:
+    """Say that the connection has ended; a newer one is left alone."""
+    await connection.execute(
+        _RELEASE, {"federated_id": federated_id, "epoch": epoch, "owner_id": owner_id}
+    )
+
+
+async def connected_of(connection: Connection, federated_ids: list[str]) -> dict[str, bool]:
+    """Return whether each known party of `federated_ids` is connected; unknown ones are left out."""
+    statement = select(parties.c.federated_id, _IS_CONNECTED.label("connected")).where(
+        parties.c.federated_id.in_(federated_ids)
+    )
+    return {row.federated_id: row.connected for row in await connection.execute(statement)}
+
+
+async def get_party(connection: Connection, federated_id: str) -> Party:
+    """Return one party.
+
+    Raises:
+        NotFound: none of this id has ever connected.
+    """
+    statement = select(parties, _IS_CONNECTED.label("connected")).where(
+        parties.c.federated_id == federated_id
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"party not found: {federated_id[:64]!r} has never connected; check the id",
+            kind=Kind.PARTY,
+            subject_id=federated_id[:64],
+            field="federated_id",
+        )
+    return _party(row)
+
+
+async def list_parties(
+    connection: Connection, *, offset: int, limit: int
+) -> tuple[list[Party], int]:
+    """Return one page, by id, and the number of all."""
+    page = (
+        select(parties, _IS_CONNECTED.label("connected"))
+        .order_by(parties.c.federated_id)
+        .offset(offset)
+        .limit(limit)
+    )
+    rows = (await connection.execute(page)).all()
+    total = (await connection.execute(select(func.count()).select_from(parties))).scalar_one()
+    return [_party(row) for row in rows], total
+
+
+def _party(row: Row[Any]) -> Party:
+    return Party(
+        federated_id=row.federated_id,
+        name=row.name,
+        connected=row.connected,
+        inventory=to_inventory(row.inventory),
+        first_seen_at=row.first_seen_at,
+        last_seen_at=row.last_seen_at,
+    )
