@@ -42,9 +42,7 @@ def texts(field: str, values: Iterable[str], *, max_bytes: int) -> None:
         raise InvalidArgument(f"{field}: {size_bytes} bytes are more than {max_bytes}", field=field)
 
 
-def number(
-    field: str, value: float | None, *, least: float, most: float = float("inf")
-) -> None:
+def number(field: str, value: float | None, *, least: float, most: float = float("inf")) -> None:
     """Accept None or a number in [least, most].
 
     Raises:

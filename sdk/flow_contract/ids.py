@@ -36,4 +36,6 @@ def name_key(name: str) -> str:
     Users see `TPL_A` and `tpl_a ` as one name, so case, compatibility forms and outer
     white space don't make a difference.
     """
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    # Folding can leave a form that is not normal, so both are done until nothing changes.
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", folded).casefold().strip()

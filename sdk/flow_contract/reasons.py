@@ -46,25 +46,67 @@ SENTENCES: dict[Reason, str] = {
     Reason.WAITING_FOR_GPU: "Waiting for GPUs that other runs hold.",
     Reason.PULLING_IMAGE: "Pulling the image.",
     Reason.COMPLETED: "The workload ended by itself with exit code 0.",
-    Reason.EXIT_NONZERO: "The workload ended with a non-zero exit code; read its own output for the cause.",
-    Reason.KILLED_BY_SIGNAL: "The workload was killed by a signal that Fedflow did not send.",
-    Reason.OOM_KILLED: "The workload used more memory than it may; raise resources.memory_bytes or use less.",
-    Reason.COMMAND_NOT_FOUND: "The image does not hold the command, or it is not executable; check the template's command and workdir.",
-    Reason.IMAGE_NOT_FOUND: "The site has no such image and can't pull it; check the name and tag, or ask the site to load it.",
-    Reason.IMAGE_PULL_FAILED: "The site could not pull the image; its registry may be unreachable, so try again or ask the site to load it.",
-    Reason.GPU_UNAVAILABLE: "The site does not have the GPUs that the template asks for; ask for fewer or name others.",
-    Reason.RESOURCES_UNAVAILABLE: "The site is smaller than the template's resources; ask for less.",
+    Reason.EXIT_NONZERO: (
+        "The workload ended with a non-zero exit code; read its own output for the cause."
+    ),
+    Reason.KILLED_BY_SIGNAL: (
+        "The workload was killed by a signal that Fedflow did not send; ask the site who ended it."
+    ),
+    Reason.OOM_KILLED: (
+        "The workload used more memory than it may; raise resources.memory_bytes or use less."
+    ),
+    Reason.COMMAND_NOT_FOUND: (
+        "The image does not hold the command, or it is not executable; check the template's "
+        "command and workdir."
+    ),
+    Reason.IMAGE_NOT_FOUND: (
+        "The site has no such image and can't pull it; check the name and tag, or ask the "
+        "site to load it."
+    ),
+    Reason.IMAGE_PULL_FAILED: (
+        "The site could not pull the image, perhaps because its registry is unreachable; try "
+        "again, or ask the site to load the image."
+    ),
+    Reason.GPU_UNAVAILABLE: (
+        "The site does not have the GPUs that the template asks for; ask for fewer or name others."
+    ),
+    Reason.RESOURCES_UNAVAILABLE: (
+        "The site is smaller than the template's resources; ask for less."
+    ),
     Reason.DATA_UNKNOWN: "The site has no data under this name; ask it for the names it offers.",
-    Reason.DATA_OUTSIDE_ROOTS: "The path lies outside the data that the site offers; use a name that the site lists.",
-    Reason.POLICY_DENIED: "The site's policy does not allow this.",
-    Reason.PARTY_UNKNOWN: "No party of this id has ever connected to the server; check the spelling.",
-    Reason.PARTY_OFFLINE: "The party's agent did not connect before the start deadline; ask the site to start it.",
-    Reason.START_TIMED_OUT: "Not every party was ready before the deadline, so nothing was started anywhere.",
-    Reason.START_ROLLED_BACK: "Ready here, but another party of the run was not, so nothing was started.",
+    Reason.DATA_OUTSIDE_ROOTS: (
+        "The path lies outside the data that the site offers; use a name that the site lists."
+    ),
+    Reason.POLICY_DENIED: (
+        "The site's policy does not allow this; ask the site to change the rule, or leave out"
+        " what it forbids."
+    ),
+    Reason.PARTY_UNKNOWN: (
+        "No party of this id has ever connected to the server; check the spelling."
+    ),
+    Reason.PARTY_OFFLINE: (
+        "The party's agent did not connect before the start deadline; ask the site to start it."
+    ),
+    Reason.START_TIMED_OUT: (
+        "Not every party was ready before the deadline, so nothing was started anywhere; see "
+        "the other parties' reasons, then start again."
+    ),
+    Reason.START_ROLLED_BACK: (
+        "Nothing was started here because another party of the run could not take part; see "
+        "that party's reason."
+    ),
     Reason.STOPPED_BY_USER: "Stopped on request.",
-    Reason.LEASE_EXPIRED: "The party's agent has not been heard from; the workload may still be running there.",
-    Reason.WORKLOAD_VANISHED: "The workload disappeared without an exit code; somebody at the site may have removed it.",
-    Reason.RUNTIME_ERROR: "The site's container runtime reported an error.",
+    Reason.LEASE_EXPIRED: (
+        "The party's agent has not been heard from and the workload may still be running "
+        "there; wait for its return, or ask the site to look."
+    ),
+    Reason.WORKLOAD_VANISHED: (
+        "The workload disappeared without an exit code, as when somebody removes it by hand; "
+        "ask the site what happened, then start again."
+    ),
+    Reason.RUNTIME_ERROR: (
+        "The site's container runtime reported an error; ask the site to look at its agent's log."
+    ),
 }
 
 

@@ -69,8 +69,10 @@ def check_task(spec: TaskSpec) -> None:
         EmptyName: the name is empty.
         InvalidArgument: names the first field that has to change.
     """
-    if not spec.name:
-        raise EmptyName("empty task name; please set the name parameter", kind=Kind.TASK, field="name")
+    if not spec.name.strip():
+        raise EmptyName(
+            "empty task name; please set the name parameter", kind=Kind.TASK, field="name"
+        )
     check_length("name", spec.name, NAME_LENGTH)
     checks.text("name", spec.name)
     checks.text("template_id", spec.template_id, max_chars=32)
@@ -90,7 +92,7 @@ def check_task(spec: TaskSpec) -> None:
             )
         if party.federated_id in seen:
             raise InvalidArgument(
-                f"{field}.federated_id: {party.federated_id!r} is named twice; name each party once",
+                f"{field}.federated_id: {party.federated_id!r} is named twice; once is enough",
                 field=f"{field}.federated_id",
             )
         seen.add(party.federated_id)

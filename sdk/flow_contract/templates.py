@@ -15,6 +15,8 @@ MAX_COMMAND_BYTES = 65_536
 MAX_REMARK_BYTES = 65_535
 MAX_HYPER_PARAMETER_BYTES = 65_536
 MAX_ENV_BYTES = 65_536
+MAX_ENV_NAME_LENGTH = 255
+MAX_INT64 = 2**63 - 1
 MAX_DEADLINE_S = 7 * 24 * 3600
 
 DEFAULT_START_DEADLINE_S = 60
@@ -22,6 +24,10 @@ DEFAULT_PREPARE_DEADLINE_S = 3600
 DEFAULT_STOP_GRACE_S = 10
 
 RESERVED_ENV_PREFIX = "FEDFLOW_"
+
+# What Fedflow or the engine itself mounts; the engine allows nothing below its own.
+TAKEN_TARGETS = frozenset({"/", "/data", "/output", "/proc", "/sys", "/dev"})
+TAKEN_ROOTS = ("/proc/", "/sys/", "/dev/")
 
 
 class Network(StrEnum):
@@ -106,6 +112,8 @@ def check_template(spec: TemplateSpec) -> None:
     check_length("name", spec.name, NAME_LENGTH)
     check_length("image_url", spec.image_url, IMAGE_URL_LENGTH)
     checks.text("name", spec.name)
+    if not spec.name.strip():
+        raise InvalidArgument("name: white space alone is no name", field="name")
     checks.text("image_url", spec.image_url)
     checks.text("workdir", spec.workdir, max_chars=MAX_WORKDIR_LENGTH)
     checks.texts("command", spec.command, max_bytes=MAX_COMMAND_BYTES)
@@ -135,12 +143,11 @@ def check_length(name: str, value: str, limits: tuple[int, int]) -> None:
 
 def _check_env(env: dict[str, str]) -> None:
     for name, value in env.items():
-        checks.text("env", name)
+        # Short, because the error about a value carries the name.
+        checks.text("env", name, max_chars=MAX_ENV_NAME_LENGTH)
         checks.text(f"env[{name}]", value)
         if not name or "=" in name:
-            raise InvalidArgument(
-                f"env: {name!r} can't name an environment variable", field="env"
-            )
+            raise InvalidArgument(f"env: {name!r} can't name an environment variable", field="env")
         if name.startswith(RESERVED_ENV_PREFIX):
             raise InvalidArgument(
                 f"env: names that begin with {RESERVED_ENV_PREFIX} are set by Fedflow; "
@@ -149,16 +156,16 @@ def _check_env(env: dict[str, str]) -> None:
             )
     size_bytes = len(json.dumps(env).encode())
     if size_bytes > MAX_ENV_BYTES:
-        raise InvalidArgument(
-            f"env: {size_bytes} bytes are more than {MAX_ENV_BYTES}", field="env"
-        )
+        raise InvalidArgument(f"env: {size_bytes} bytes are more than {MAX_ENV_BYTES}", field="env")
 
 
 def _check_resources(resources: Resources) -> None:
     checks.number("resources.cpus", resources.cpus, least=0.01, most=4096)
-    checks.number("resources.memory_bytes", resources.memory_bytes, least=6 * 1024**2)
-    checks.number("resources.pids", resources.pids, least=1)
-    checks.number("resources.shm_bytes", resources.shm_bytes, least=1)
+    checks.number(
+        "resources.memory_bytes", resources.memory_bytes, least=6 * 1024**2, most=MAX_INT64
+    )
+    checks.number("resources.pids", resources.pids, least=1, most=MAX_INT64)
+    checks.number("resources.shm_bytes", resources.shm_bytes, least=1, most=MAX_INT64)
     gpus = resources.gpus
     if gpus is None:
         return
@@ -178,8 +185,13 @@ def _check_resources(resources: Resources) -> None:
         )
 
 
+def _plain_path(path: str) -> str:
+    """Return the path as an engine reads it: no empty part, no `.`, no slash at the end."""
+    return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
+
+
 def _check_mounts(mounts: tuple[Mount, ...]) -> None:
-    targets = [mount.target for mount in mounts]
+    targets = [_plain_path(mount.target) for mount in mounts]
     for mount in mounts:
         checks.text("mounts.data_name", mount.data_name, max_chars=255)
         checks.text("mounts.target", mount.target, max_chars=255)
@@ -190,7 +202,8 @@ def _check_mounts(mounts: tuple[Mount, ...]) -> None:
                 f"mounts.target: {mount.target!r} must be an absolute path without '..'",
                 field="mounts",
             )
-        if mount.target.rstrip("/") in {"", "/data", "/output", "/proc", "/sys", "/dev"}:
+        plain = _plain_path(mount.target)
+        if plain in TAKEN_TARGETS or plain.startswith(TAKEN_ROOTS):
             raise InvalidArgument(
                 f"mounts.target: {mount.target!r} is taken; choose another path", field="mounts"
             )
