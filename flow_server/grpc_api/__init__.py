@@ -1,1 +1,1 @@
-"""gRPC entrance: servicers, interceptors, health, reflection."""
+"""gRPC entrance: servicers, interceptor, health, reflection."""

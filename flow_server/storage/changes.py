@@ -6,11 +6,10 @@ within a transaction reach the listener once (PostgreSQL folds them).
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
-import asyncpg
 from sqlalchemy import text
 
+from flow_server.storage.address import Address
 from flow_server.storage.database import Connection
 
 DESIRED_CHANNEL = "fedflow_desired"
@@ -30,16 +29,16 @@ async def notify_observed(connection: Connection, task_ids: list[str]) -> None:
 
 
 class Listener:
-    """One LISTEN connection. `dsn` and `connect_args` are what asyncpg.connect takes."""
+    """One LISTEN connection to `address`."""
 
     def __init__(
         self,
-        connect_args: dict[str, Any],
+        address: Address,
         *,
         on_desired: Callable[[str], None],
         on_observed: Callable[[str], None],
     ) -> None:
-        self._connect_args = connect_args
+        self._address = address
         self._handlers = {DESIRED_CHANNEL: on_desired, OBSERVED_CHANNEL: on_observed}
 
     async def listen(self, on_listening: Callable[[], None]) -> None:
@@ -52,7 +51,7 @@ class Listener:
             OSError, asyncpg.PostgresError: the connection could not be made.
             ConnectionError: it ended.
         """
-        connection = await asyncpg.connect(**self._connect_args)
+        connection = await self._address.connect()
         try:
             ended = asyncio.Event()
             connection.add_termination_listener(lambda _connection: ended.set())

@@ -1,0 +1,193 @@
+"""The composition root of one flow server: makes the parts, starts and stops them in order."""
+
+import asyncio
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from flow_server.gateways.http import HttpServer, make_app
+from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.parties import PartyServicer
+from flow_server.grpc_api.runs import RunServicer
+from flow_server.grpc_api.server import GrpcServer, Servicers
+from flow_server.grpc_api.tasks import TaskServicer
+from flow_server.grpc_api.templates import TemplateServicer
+from flow_server.hub.registry import Registry
+from flow_server.loops.duties import listen_for_changes, renew_leases, sweep_absences
+from flow_server.loops.supervisor import keep_going
+from flow_server.services.absences import AbsenceService
+from flow_server.services.delivery import DeliveryService
+from flow_server.services.parties import PartyService
+from flow_server.services.reports import ReportService
+from flow_server.services.runs import RunService
+from flow_server.services.starts import StartService
+from flow_server.services.tasks import TaskService
+from flow_server.services.templates import TemplateService
+from flow_server.services.watches import WaitService, Watches
+from flow_server.settings import ServerSettings
+from flow_server.storage import schema
+from flow_server.storage.address import Address, parse
+from flow_server.storage.changes import Listener
+from flow_server.storage.database import Database
+from flow_server.storage.embedded import EmbeddedPostgres, home_in
+from flow_server.storage.engine import make_engine, wait_for_database
+
+log = structlog.get_logger()
+
+
+class FlowServer:
+    """One replica. `start` returns when it serves; `aclose` may be called twice."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._stack = contextlib.AsyncExitStack()
+        self._duties: list[asyncio.Task[None]] = []
+        self.grpc_address = ""
+        self.http_address = ""
+
+    async def start(self) -> None:
+        """Open the database, check its schema, serve.
+
+        Raises:
+            InvalidArgument: an address, URL or directory can't be used.
+            Conflict: the schema is not this code's.
+            Unavailable: the database does not answer.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _start(self) -> None:
+        address = await self._open_database()
+        engine = make_engine(address, pool_size=self._settings.database_connections)
+        self._stack.push_async_callback(engine.dispose)
+        if self._settings.database_url is None:
+            await schema.upgrade(engine)
+        await schema.require_fit(engine, database=address.shown)
+        parts = _Parts(Database(engine), address, self._settings)
+        grpc_server = GrpcServer(
+            parts.servicers, host=self._settings.host, port=self._settings.port
+        )
+        http_server = HttpServer(
+            make_app(parts.check_ready), host=self._settings.host, port=self._settings.http_port
+        )
+        self._begin(parts, http_server)
+        await parts.listening.wait()
+        await grpc_server.start()
+        self._stack.push_async_callback(grpc_server.aclose, self._settings.shutdown_grace_s)
+        self.grpc_address = f"{grpc_server.host}:{grpc_server.port}"
+        self.http_address = f"{http_server.host}:{http_server.port}"
+        self._write_ready_file()
+        log.info("server_started", grpc=self.grpc_address, http=self.http_address)
+
+    async def aclose(self) -> None:
+        """Refuse new calls, drain, end the duties, close the database."""
+        await self._stack.aclose()
+
+    async def _open_database(self) -> Address:
+        url = self._settings.database_url
+        if url is not None:
+            address = parse(url.get_secret_value())
+        else:
+            embedded = EmbeddedPostgres(home_in(state_dir(self._settings)))
+            self._stack.push_async_callback(embedded.aclose)
+            address = parse(await embedded.start())
+            log.info("embedded_database_started", pid=embedded.pid)
+        await wait_for_database(address)
+        return address
+
+    def _begin(self, parts: "_Parts", http_server: HttpServer) -> None:
+        duties: dict[str, Callable[[], Awaitable[None]]] = {
+            **parts.duties,
+            "http": http_server.run,
+        }
+        for name, duty in duties.items():
+            self._duties.append(asyncio.create_task(keep_going(name, duty), name=name))
+        self._stack.push_async_callback(self._end_duties)
+        self._stack.push_async_callback(http_server.aclose)
+
+    async def _end_duties(self) -> None:
+        for duty in self._duties:
+            duty.cancel()
+        await asyncio.gather(*self._duties, return_exceptions=True)
+
+    def _write_ready_file(self) -> None:
+        path = self._settings.ready_file
+        if path is None:
+            return
+        write_whole(path, {"grpc": self.grpc_address, "http": self.http_address})
+        self._stack.callback(path.unlink, missing_ok=True)
+
+
+class _Parts:
+    """Services and servicers over one database."""
+
+    def __init__(self, database: Database, address: Address, settings: ServerSettings) -> None:
+        self._database = database
+        self.listening = asyncio.Event()
+        registry, watches = Registry(), Watches()
+        parties = PartyService(
+            database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
+        )
+        reports = ReportService(database)
+        delivery = DeliveryService(database, registry)
+        tasks = TaskService(database)
+        absences = AbsenceService(database)
+        self.servicers = Servicers(
+            templates=TemplateServicer(TemplateService(database)),
+            tasks=TaskServicer(tasks, StartService(database), WaitService(tasks, watches)),
+            runs=RunServicer(RunService(database)),
+            parties=PartyServicer(parties),
+            agents=AgentServicer(
+                parties=parties, reports=reports, delivery=delivery, registry=registry
+            ),
+        )
+
+        def make_listener() -> Listener:
+            return Listener(address, on_desired=delivery.wake_run, on_observed=watches.wake)
+
+        self.duties: dict[str, Callable[[], Awaitable[None]]] = {
+            "reports": reports.run,
+            "delivery": delivery.run,
+            "leases": lambda: renew_leases(parties, every_s=settings.lease_renewal_s),
+            "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
+            "changes": lambda: listen_for_changes(
+                make_listener,
+                delivery=delivery,
+                watches=watches,
+                registry=registry,
+                on_listening=self.listening.set,
+            ),
+        }
+
+    async def check_ready(self) -> None:
+        """Reach the database. Raises Unavailable."""
+        async with self._database.transaction():
+            pass
+
+
+def state_dir(settings: ServerSettings) -> Path:
+    """Return where this server keeps what must survive it."""
+    if settings.state_dir is not None:
+        return settings.state_dir
+    if os.geteuid() == 0:
+        # An unprivileged PostgreSQL can't reach into root's own home.
+        return Path("/var/lib/fedflow/server")
+    return Path.home() / ".local" / "share" / "fedflow" / "server"
+
+
+def write_whole(path: Path, document: dict[str, Any]) -> None:
+    """Write a file that readers see whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(document) + "\n")
+    draft.replace(path)

@@ -1,0 +1,77 @@
+"""The HTTP entrance: liveness and readiness, in the server's own loop.
+
+`/healthz` says that the process answers; `/readyz` that it can reach its database.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from flow_contract.errors import InvalidArgument, Unavailable
+
+
+def make_app(check_ready: Callable[[], Awaitable[None]]) -> Starlette:
+    """Return the application. `check_ready` raises Unavailable while it can't serve."""
+
+    async def healthz(_request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_request: Request) -> JSONResponse:
+        try:
+            await check_ready()
+        except Unavailable as error:
+            return JSONResponse({"status": "unavailable", "message": error.message}, 503)
+        return JSONResponse({"status": "ok"})
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn without its own signal handlers: the process has one owner of signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - uvicorn's own shape
+        yield
+
+
+class HttpServer:
+    """Listens on one address. `port` is the real one, also when 0 was asked for."""
+
+    def __init__(self, app: Starlette, *, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        self._server = _Quiet(config)
+
+    async def run(self) -> None:
+        """Serve until `aclose`."""
+        await self._server.serve(sockets=[self._socket])
+
+    async def aclose(self) -> None:
+        """Ask `run` to return. May be called twice."""
+        self._server.should_exit = True
+        await asyncio.sleep(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise InvalidArgument(
+            f"--http-port: can't listen on {host}:{port} ({error.strerror}); choose another port "
+            "or 0 for any",
+            field="http_port",
+        ) from None
+    return listener

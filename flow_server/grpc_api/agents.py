@@ -1,0 +1,157 @@
+"""AgentService on gRPC: one connection per site, both ways at once."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import grpc
+import structlog
+
+from flow_contract.errors import InvalidArgument, Kind, StaleLease, Unavailable
+from flow_server.hub.registry import Registry
+from flow_server.hub.sessions import Outgoing, Session, SessionEnded
+from flow_server.services.delivery import DeliveryService
+from flow_server.services.parties import PartyService
+from flow_server.services.reports import ReportService
+from flow_wire import agents_pb2 as pb
+from flow_wire import agents_pb2_grpc
+from flow_wire.codec.assignments import decode_report, encode_assignment
+from flow_wire.codec.parties import decode_inventory
+
+log = structlog.get_logger()
+
+HEARTBEAT_S = 60
+# Three missed heartbeats behind a live socket mean a hung process.
+SILENCE_LIMIT_S = 3 * HEARTBEAT_S
+HELLO_TIMEOUT_S = 30
+
+
+class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
+    """See proto/agents.proto for who must send what when."""
+
+    def __init__(
+        self,
+        *,
+        parties: PartyService,
+        reports: ReportService,
+        delivery: DeliveryService,
+        registry: Registry,
+    ) -> None:
+        self._parties = parties
+        self._reports = reports
+        self._delivery = delivery
+        self._registry = registry
+
+    async def Connect(
+        self, requests: AsyncIterator[pb.AgentMessage], context: grpc.aio.ServicerContext
+    ) -> None:
+        hello = await _hello(requests)
+        epoch = await self._parties.connect(
+            federated_id=hello.federated_id,
+            name=hello.name,
+            instance_id=hello.instance_id,
+            inventory=decode_inventory(hello.inventory),
+        )
+        session = Session(federated_id=hello.federated_id, epoch=epoch)
+        structlog.contextvars.bind_contextvars(party_id=session.federated_id, epoch=epoch)
+        log.info("agent_connected", runtime=hello.inventory.runtime)
+        try:
+            await context.write(
+                pb.ServerMessage(welcome=pb.Welcome(epoch=epoch, heartbeat_s=HEARTBEAT_S))
+            )
+            self._registry.add(session)
+            self._delivery.wake_parties([session.federated_id])
+            await self._converse(session, requests, context)
+        finally:
+            self._registry.remove(session)
+            await asyncio.shield(self._disconnect(session))
+
+    async def _converse(
+        self,
+        session: Session,
+        requests: AsyncIterator[pb.AgentMessage],
+        context: grpc.aio.ServicerContext,
+    ) -> None:
+        reading = asyncio.create_task(self._read(session, requests))
+        writing = asyncio.create_task(_write(session, context))
+        try:
+            done, _ = await asyncio.wait(
+                {reading, writing}, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+        except SessionEnded as ended:
+            raise StaleLease(str(ended), kind=Kind.PARTY, subject_id=session.federated_id) from None
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+
+    async def _read(self, session: Session, requests: AsyncIterator[pb.AgentMessage]) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_LIMIT_S):
+                    message = await anext(requests, None)
+            except TimeoutError:
+                raise SessionEnded("no heartbeat; the agent seems to hang") from None
+            if message is None:
+                return
+            if message.WhichOneof("body") == "reports":
+                await self._take(session, message.reports)
+
+    async def _take(self, session: Session, batch: pb.Reports) -> None:
+        reports = []
+        for wire in batch.reports:
+            try:
+                reports.append(decode_report(wire))
+            except InvalidArgument as error:
+                # A newer agent's word; it is acknowledged, or it would be sent for ever.
+                log.warning(
+                    "report_ignored", party_run_id=wire.party_run_id[:64], message=error.message
+                )
+        await self._reports.submit(session.federated_id, session.epoch, reports)
+        session.acknowledge([(wire.party_run_id, wire.sequence) for wire in batch.reports])
+
+    async def _disconnect(self, session: Session) -> None:
+        with contextlib.suppress(Unavailable):
+            await self._parties.disconnect(
+                federated_id=session.federated_id, epoch=session.epoch
+            )
+        log.info("agent_disconnected", party_id=session.federated_id)
+
+
+async def _hello(requests: AsyncIterator[pb.AgentMessage]) -> pb.Hello:
+    try:
+        async with asyncio.timeout(HELLO_TIMEOUT_S):
+            message = await anext(requests, None)
+    except TimeoutError:
+        message = None
+    if message is None or message.WhichOneof("body") != "hello":
+        raise InvalidArgument("the first message of a connection must be hello", field="hello")
+    return message.hello
+
+
+async def _write(session: Session, context: grpc.aio.ServicerContext) -> None:
+    while True:
+        for message in _messages(await session.next()):
+            await context.write(message)
+
+
+def _messages(outgoing: Outgoing) -> list[pb.ServerMessage]:
+    messages = []
+    if outgoing.acknowledged:
+        keys = [
+            pb.ReportKey(party_run_id=party_run_id, sequence=sequence)
+            for party_run_id, sequence in outgoing.acknowledged
+        ]
+        messages.append(pb.ServerMessage(acknowledgement=pb.Acknowledgement(reports=keys)))
+    if outgoing.assignments or outgoing.complete:
+        assignments = [encode_assignment(item) for item in outgoing.assignments]
+        messages.append(
+            pb.ServerMessage(
+                assignments=pb.Assignments(
+                    assignments=assignments, complete=outgoing.complete
+                )
+            )
+        )
+    return messages

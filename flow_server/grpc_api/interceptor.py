@@ -1,0 +1,119 @@
+"""The one place where errors leave the server: catalogue errors to gRPC status, one log line.
+
+Unknown exceptions become `Internal` with an incident id; their text stays in the log.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from flow_contract.errors import FlowError, Internal, Kind
+from flow_wire.codec.errors import encode_error
+from flow_wire.codec.unknown_fields import reject_unknown_fields
+
+log = structlog.get_logger()
+
+_OWN_PREFIX = "/fedflow.v1."
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types here
+    """Wraps every handler of ours; health and reflection pass untouched."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """Return the handler, wrapped according to its kind."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OWN_PREFIX):
+            return handler
+        name = method.removeprefix(_OWN_PREFIX)
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                _both_ways(name, handler.stream_stream), **codec
+            )
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                _answer_stream(name, handler.unary_stream), **codec
+            )
+        return grpc.unary_unary_rpc_method_handler(_unary(name, handler.unary_unary), **codec)
+
+
+def _unary(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def handle(request: Message, context: grpc.aio.ServicerContext) -> Any:
+        async with _Outcome(name, context):
+            reject_unknown_fields(request)
+            return await call(request, context)
+
+    return handle
+
+
+def _answer_stream(
+    name: str, call: Callable[..., AsyncIterator[Any]]
+) -> Callable[..., AsyncIterator[Any]]:
+    async def handle(request: Message, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async with _Outcome(name, context):
+            reject_unknown_fields(request)
+            async for response in call(request, context):
+                yield response
+
+    return handle
+
+
+def _both_ways(name: str, call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def handle(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> None:
+        async with _Outcome(name, context):
+            await call(requests, context)
+
+    return handle
+
+
+class _Outcome:
+    """Logs one line per call and turns its exception into a status."""
+
+    def __init__(self, name: str, context: grpc.aio.ServicerContext) -> None:
+        self._name = name
+        self._context = context
+        self._began_s = time.perf_counter()
+
+    async def __aenter__(self) -> None:
+        structlog.contextvars.bind_contextvars(rpc=self._name)
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            self._finished("OK")
+            return
+        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._finished("CANCELLED")
+            return
+        known = error if isinstance(error, FlowError) else self._incident(error)
+        self._finished(known.code, message=known.message)
+        await self._context.abort_with_status(rpc_status.to_status(encode_error(known)))
+
+    def _incident(self, error: BaseException) -> Internal:
+        incident_id = uuid.uuid4().hex[:12]
+        log.error("incident_raised", incident_id=incident_id, exc_info=error)
+        return Internal(
+            f"internal error; tell the server's operator incident {incident_id}",
+            kind=Kind.SERVER,
+            subject_id=incident_id,
+        )
+
+    def _finished(self, code: str, **more: str) -> None:
+        elapsed_ms = round((time.perf_counter() - self._began_s) * 1000, 1)
+        log.info(
+            "rpc_finished", code=code, elapsed_ms=elapsed_ms, peer=self._context.peer(), **more
+        )

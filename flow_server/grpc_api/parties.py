@@ -1,0 +1,31 @@
+"""PartyService on gRPC: decode, one use case, encode."""
+
+import grpc
+
+from flow_server.grpc_api.paging import page_of
+from flow_server.services.parties import PartyService
+from flow_wire import parties_pb2 as pb
+from flow_wire import parties_pb2_grpc
+from flow_wire.codec.parties import encode_party
+
+
+class PartyServicer(parties_pb2_grpc.PartyServiceServicer):
+    """See proto/parties.proto for each call's errors."""
+
+    def __init__(self, parties: PartyService) -> None:
+        self._parties = parties
+
+    async def List(
+        self, request: pb.ListPartiesRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListPartiesResponse:
+        page, limit = page_of(request)
+        found, count = await self._parties.list(page=page, limit=limit)
+        return pb.ListPartiesResponse(
+            parties=[encode_party(party) for party in found], party_count=count
+        )
+
+    async def Get(
+        self, request: pb.GetPartyRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetPartyResponse:
+        party = await self._parties.get(request.federated_id)
+        return pb.GetPartyResponse(party=encode_party(party))

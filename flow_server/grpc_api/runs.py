@@ -1,0 +1,28 @@
+"""RunService on gRPC: decode, one use case, encode."""
+
+import grpc
+
+from flow_server.grpc_api.paging import page_of
+from flow_server.services.runs import RunService
+from flow_wire import runs_pb2 as pb
+from flow_wire import runs_pb2_grpc
+from flow_wire.codec.runs import encode_run
+
+
+class RunServicer(runs_pb2_grpc.RunServiceServicer):
+    """See proto/runs.proto for each call's errors."""
+
+    def __init__(self, runs: RunService) -> None:
+        self._runs = runs
+
+    async def Get(
+        self, request: pb.GetRunRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetRunResponse:
+        return pb.GetRunResponse(run=encode_run(await self._runs.get(request.run_id)))
+
+    async def List(
+        self, request: pb.ListRunsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListRunsResponse:
+        page, limit = page_of(request)
+        found, count = await self._runs.list(request.task_id, page=page, limit=limit)
+        return pb.ListRunsResponse(runs=[encode_run(run) for run in found], run_count=count)

@@ -1,0 +1,109 @@
+"""The gRPC server: services, health, reflection, keepalive."""
+
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from flow_contract.errors import InvalidArgument
+from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.interceptor import ErrorInterceptor
+from flow_server.grpc_api.parties import PartyServicer
+from flow_server.grpc_api.runs import RunServicer
+from flow_server.grpc_api.tasks import TaskServicer
+from flow_server.grpc_api.templates import TemplateServicer
+from flow_wire import (
+    agents_pb2,
+    agents_pb2_grpc,
+    parties_pb2,
+    parties_pb2_grpc,
+    runs_pb2,
+    runs_pb2_grpc,
+    tasks_pb2,
+    tasks_pb2_grpc,
+    templates_pb2,
+    templates_pb2_grpc,
+)
+
+KEEPALIVE_MS = 20_000
+KEEPALIVE_TIMEOUT_MS = 10_000
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+_OPTIONS = (
+    # Liveness of idle sites is the C core's work: pings, not messages through Python.
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Two servers on one port would share its connections at random.
+    ("grpc.so_reuseport", 0),
+)
+
+_SERVICES = (
+    templates_pb2.DESCRIPTOR.services_by_name["TemplateService"],
+    tasks_pb2.DESCRIPTOR.services_by_name["TaskService"],
+    runs_pb2.DESCRIPTOR.services_by_name["RunService"],
+    parties_pb2.DESCRIPTOR.services_by_name["PartyService"],
+    agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servicers:
+    """One servicer per service."""
+
+    templates: TemplateServicer
+    tasks: TaskServicer
+    runs: RunServicer
+    parties: PartyServicer
+    agents: AgentServicer
+
+
+class GrpcServer:
+    """Listens on one address. `port` is the real one, also when 0 was asked for."""
+
+    def __init__(self, servicers: Servicers, *, host: str, port: int) -> None:
+        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        templates_pb2_grpc.add_TemplateServiceServicer_to_server(servicers.templates, self._server)
+        tasks_pb2_grpc.add_TaskServiceServicer_to_server(servicers.tasks, self._server)
+        runs_pb2_grpc.add_RunServiceServicer_to_server(servicers.runs, self._server)
+        parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, self._server)
+        agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = [service.full_name for service in _SERVICES]
+        reflection.enable_server_reflection(
+            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
+        self._names = ["", *names]
+        self.host = host
+        self.port = self._bind(host, port)
+
+    def _bind(self, host: str, port: int) -> int:
+        try:
+            return int(self._server.add_insecure_port(_address(host, port)))
+        except RuntimeError:
+            raise InvalidArgument(
+                f"--port: can't listen on {_address(host, port)}; another process may be using "
+                "it, so choose another port or 0 for any",
+                field="port",
+            ) from None
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        await self._server.start()
+        for name in self._names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def aclose(self, grace_s: float) -> None:
+        """Refuse new calls, give running ones `grace_s` seconds, end. May be called twice."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

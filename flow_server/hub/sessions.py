@@ -1,0 +1,79 @@
+"""One live agent connection: what is still to be sent over it, and its end."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flow_contract.assignments import Assignment
+
+# An agent that does not read while this many party runs change is cut off; it then reconnects
+# and gets the whole set anew, which costs less memory than remembering every step for it.
+MAX_WAITING_ASSIGNMENTS = 20_000
+
+
+@dataclass(kw_only=True)
+class Outgoing:
+    """What one send carries: assignments (all there are, if `complete`) and acknowledgements."""
+
+    assignments: list[Assignment] = field(default_factory=list)
+    complete: bool = False
+    acknowledged: list[tuple[str, int]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Say whether there is anything to send: an empty complete set is."""
+        return bool(self.assignments or self.complete or self.acknowledged)
+
+
+class SessionEnded(Exception):
+    """The session was closed from the server's side; the text says why."""
+
+
+class Session:
+    """The sending side of one connection.
+
+    Invariant: what is offered is sent in the order offered, later offers of one party run
+    after earlier ones.
+    """
+
+    def __init__(self, *, federated_id: str, epoch: int) -> None:
+        self.federated_id = federated_id
+        self.epoch = epoch
+        self._outgoing = Outgoing()
+        self._changed = asyncio.Event()
+        self._end_reason: str | None = None
+
+    def offer(self, assignments: Sequence[Assignment], *, complete: bool) -> None:
+        """Queue assignments; a complete set replaces what was queued and not yet sent."""
+        if complete:
+            self._outgoing.assignments = []
+            self._outgoing.complete = True
+        self._outgoing.assignments.extend(assignments)
+        if len(self._outgoing.assignments) > MAX_WAITING_ASSIGNMENTS:
+            self.end("the agent does not read what it is sent")
+        self._changed.set()
+
+    def acknowledge(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Queue acknowledgements of (party run, sequence)."""
+        self._outgoing.acknowledged.extend(keys)
+        self._changed.set()
+
+    def end(self, reason: str) -> None:
+        """Close the session from this side; the first reason counts."""
+        if self._end_reason is None:
+            self._end_reason = reason
+        self._changed.set()
+
+    async def next(self) -> Outgoing:
+        """Wait for something to send and return all of it.
+
+        Raises:
+            SessionEnded: the session was ended; nothing more is to be sent.
+        """
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._end_reason is not None:
+                raise SessionEnded(self._end_reason)
+            if self._outgoing:
+                outgoing, self._outgoing = self._outgoing, Outgoing()
+                return outgoing

@@ -1,0 +1,43 @@
+"""The server's background duties, each one small and safe to begin again at any time."""
+
+import asyncio
+from collections.abc import Callable
+
+from flow_server.hub.registry import Registry
+from flow_server.services.absences import AbsenceService
+from flow_server.services.delivery import DeliveryService
+from flow_server.services.parties import PartyService
+from flow_server.services.watches import Watches
+from flow_server.storage.changes import Listener
+
+
+async def renew_leases(parties: PartyService, *, every_s: float) -> None:
+    """Renew this replica's leases: one statement, however many agents it has."""
+    while True:
+        await parties.renew_leases()
+        await asyncio.sleep(every_s)
+
+
+async def sweep_absences(absences: AbsenceService, *, every_s: float) -> None:
+    """Apply deadlines and expired leases."""
+    while True:
+        await absences.sweep()
+        await asyncio.sleep(every_s)
+
+
+async def listen_for_changes(
+    make_listener: Callable[[], Listener],
+    *,
+    delivery: DeliveryService,
+    watches: Watches,
+    registry: Registry,
+    on_listening: Callable[[], None],
+) -> None:
+    """Pass wake-ups on. After a gap everybody looks at the rows, since some may be missed."""
+
+    def catch_up() -> None:
+        delivery.wake_parties(registry.connected())
+        watches.wake_all()
+        on_listening()
+
+    await make_listener().listen(catch_up)

@@ -1,0 +1,31 @@
+"""What the flow server can be told, from options and from FEDFLOW_SERVER_… variables.
+
+All problems are reported at once, each with its name.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServerSettings(BaseSettings):
+    """Settings of one flow server process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FEDFLOW_SERVER_", frozen=True, extra="forbid"
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=1235, ge=0, le=65535)
+    http_port: int = Field(default=1236, ge=0, le=65535)
+    # None means the embedded PostgreSQL.
+    database_url: SecretStr | None = None
+    state_dir: Path | None = None
+    ready_file: Path | None = None
+    database_connections: int = Field(default=10, ge=3, le=1000)
+    # A party whose agent is silent for longer counts as absent.
+    lease_s: float = Field(default=30, ge=1)
+    lease_renewal_s: float = Field(default=10, gt=0)
+    sweep_s: float = Field(default=1, gt=0)
+    shutdown_grace_s: float = Field(default=2, ge=0)
