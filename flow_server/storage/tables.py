@@ -178,7 +178,10 @@ party_runs = Table(
         f"reason <> 'none' OR NOT ({_one_of('state', _FINAL_STATES)})", name="final_reason"
     ),
     CheckConstraint("exit_code IS NULL OR finished_at IS NOT NULL", name="exit_code"),
-    CheckConstraint("state <> 'succeeded' OR exit_code = 0", name="succeeded"),
+    # Said so that a missing exit code fails it: a CHECK accepts what is neither true nor false.
+    CheckConstraint(
+        "state <> 'succeeded' OR exit_code IS NOT DISTINCT FROM 0", name="succeeded"
+    ),
     UniqueConstraint("run_id", "federated_id"),
     UniqueConstraint("run_id", "rank"),
     # What a connecting agent asks for.
