@@ -1,0 +1,38 @@
+"""`sdk.party`: the sites that take part."""
+
+from flow_server_sdk import methods, shapes
+from flow_server_sdk.calls.paging import page_of
+from flow_server_sdk.calls.surface import R, Surface
+from flow_server_sdk.payloads import forms
+from flow_server_sdk.scripts import Call
+from flow_wire import parties_pb2
+from flow_wire.codec.parties import decode_party
+
+
+class PartyCalls(Surface[R]):
+    """List and get the sites that have connected at least once."""
+
+    def list(self, page: int = 1, limit: int = 10) -> R:
+        """Return data.parties, by id, and data.party_count of all pages."""
+        return self._send(
+            Call(
+                method=methods.LIST_PARTIES,
+                request=lambda: parties_pb2.ListPartiesRequest(**page_of(page, limit)),
+                data=lambda reply: {
+                    "parties": [shapes.party(decode_party(party)) for party in reply.parties],
+                    "party_count": reply.party_count,
+                },
+            )
+        )
+
+    def get(self, federated_id: str) -> R:
+        """Return one party as `data`."""
+        return self._send(
+            Call(
+                method=methods.GET_PARTY,
+                request=lambda: parties_pb2.GetPartyRequest(
+                    federated_id=forms.text("federated_id", federated_id)
+                ),
+                data=lambda reply: shapes.party(decode_party(reply.party)),
+            )
+        )

@@ -1,0 +1,83 @@
+"""FlowServerSdk and AsyncFlowServerSdk: one call surface, two ways to wait for an answer."""
+
+from collections.abc import Coroutine
+from typing import Any, Self
+
+from flow_server_sdk import address as addresses
+from flow_server_sdk.calls.parties import PartyCalls
+from flow_server_sdk.calls.tasks import TaskCalls
+from flow_server_sdk.calls.templates import TemplateCalls
+from flow_server_sdk.drivers import AsyncDriver, BlockingDriver
+from flow_server_sdk.scripts import Link
+from flow_server_sdk.shapes import Answer
+
+DEFAULT_TIMEOUT_S = 30.0
+
+
+class FlowServerSdk:
+    """Speaks to the flow server at `host` and `port`; each object has its own connection.
+
+    Every call returns {"ret_code": 0, "ret_msg": "success", "data": …}, with another ret_code
+    and no data for what the caller can cause and cure. The rest is raised from
+    `flow_contract.errors`: Unavailable (nobody answers within `timeout_s`, retries included),
+    Forbidden, Internal.
+
+    Usable from any thread, and inside a running event loop, which it blocks.
+    """
+
+    def __init__(self, host: str, port: str | int, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self.address = addresses.join(host, port)
+        link = Link(address=self.address, timeout_s=_seconds(timeout_s))
+        self._driver = BlockingDriver(self.address)
+        self.template: TemplateCalls[Answer] = TemplateCalls(self._driver.run, link)
+        self.task: TaskCalls[Answer] = TaskCalls(self._driver.run, link)
+        self.party: PartyCalls[Answer] = PartyCalls(self._driver.run, link)
+
+    def close(self) -> None:
+        """Close the connection; twice is once."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"FlowServerSdk({self.address!r})"
+
+
+AnswerLater = Coroutine[Any, Any, Answer]
+
+
+class AsyncFlowServerSdk:
+    """The same calls, each to be awaited. Belongs to the event loop of its first call."""
+
+    def __init__(self, host: str, port: str | int, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self.address = addresses.join(host, port)
+        link = Link(address=self.address, timeout_s=_seconds(timeout_s))
+        self._driver = AsyncDriver(self.address)
+        self.template: TemplateCalls[AnswerLater] = TemplateCalls(self._driver.run, link)
+        self.task: TaskCalls[AnswerLater] = TaskCalls(self._driver.run, link)
+        self.party: PartyCalls[AnswerLater] = PartyCalls(self._driver.run, link)
+
+    async def close(self) -> None:
+        """Close the connection; twice is once."""
+        await self._driver.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncFlowServerSdk({self.address!r})"
+
+
+def _seconds(timeout_s: float) -> float:
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float):
+        raise TypeError(f"timeout_s: must be a number, not {type(timeout_s).__name__}")
+    if not 0 < timeout_s <= 10**8:
+        raise ValueError(f"timeout_s: {timeout_s} must be above 0")
+    return float(timeout_s)

@@ -1,0 +1,60 @@
+"""The calls of the wire that the SDK makes, and which of them may be made twice."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flow_wire import parties_pb2, runs_pb2, tasks_pb2, templates_pb2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One call of the wire.
+
+    `repeatable`: a second call after a lost answer has the effect and the answer of one. That
+    excludes create (a second one would find its name taken) and delete (a second one would
+    find nothing), and includes start and stop because they carry a request id.
+    """
+
+    path: str
+    response: type[Any]
+    repeatable: bool
+
+
+def _template(name: str, response: type[Any], *, repeatable: bool) -> Method:
+    return Method(
+        path=f"/fedflow.v1.TemplateService/{name}", response=response, repeatable=repeatable
+    )
+
+
+def _task(name: str, response: type[Any], *, repeatable: bool) -> Method:
+    return Method(path=f"/fedflow.v1.TaskService/{name}", response=response, repeatable=repeatable)
+
+
+def _run(name: str, response: type[Any]) -> Method:
+    return Method(path=f"/fedflow.v1.RunService/{name}", response=response, repeatable=True)
+
+
+def _party(name: str, response: type[Any]) -> Method:
+    return Method(path=f"/fedflow.v1.PartyService/{name}", response=response, repeatable=True)
+
+
+CREATE_TEMPLATE = _template("Create", templates_pb2.CreateTemplateResponse, repeatable=False)
+UPDATE_TEMPLATE = _template("Update", templates_pb2.UpdateTemplateResponse, repeatable=True)
+GET_TEMPLATE = _template("Get", templates_pb2.GetTemplateResponse, repeatable=True)
+LIST_TEMPLATES = _template("List", templates_pb2.ListTemplatesResponse, repeatable=True)
+DELETE_TEMPLATE = _template("Delete", templates_pb2.DeleteTemplateResponse, repeatable=False)
+
+CREATE_TASK = _task("Create", tasks_pb2.CreateTaskResponse, repeatable=False)
+UPDATE_TASK = _task("Update", tasks_pb2.UpdateTaskResponse, repeatable=True)
+GET_TASK = _task("Get", tasks_pb2.GetTaskResponse, repeatable=True)
+LIST_TASKS = _task("List", tasks_pb2.ListTasksResponse, repeatable=True)
+DELETE_TASK = _task("Delete", tasks_pb2.DeleteTaskResponse, repeatable=False)
+START_TASK = _task("Start", tasks_pb2.StartTaskResponse, repeatable=True)
+STOP_TASK = _task("Stop", tasks_pb2.StopTaskResponse, repeatable=True)
+WAIT_TASK = _task("Wait", tasks_pb2.WaitTaskResponse, repeatable=True)
+
+GET_RUN = _run("Get", runs_pb2.GetRunResponse)
+LIST_RUNS = _run("List", runs_pb2.ListRunsResponse)
+
+LIST_PARTIES = _party("List", parties_pb2.ListPartiesResponse)
+GET_PARTY = _party("Get", parties_pb2.GetPartyResponse)

@@ -1,0 +1,124 @@
+"""Arguments of template calls as a TemplateSpec."""
+
+from collections.abc import Mapping
+
+from flow_contract.errors import InvalidArgument
+from flow_contract.templates import (
+    DEFAULT_PREPARE_DEADLINE_S,
+    DEFAULT_START_DEADLINE_S,
+    DEFAULT_STOP_GRACE_S,
+    GpuRequest,
+    Mount,
+    Network,
+    Resources,
+    TemplateSpec,
+)
+from flow_server_sdk.payloads import forms
+
+_RESOURCES = ("cpus", "memory_bytes", "pids", "shm_bytes", "gpus")
+_GPUS = ("count", "device_ids", "capabilities")
+_MOUNT = ("data_name", "target")
+
+
+def template_spec(
+    *,
+    name: object,
+    image_url: object,
+    workdir: object,
+    command: object,
+    remark: object,
+    hyper_parameter: object,
+    resources: object,
+    env: object,
+    mounts: object,
+    user: object,
+    network: object,
+    start_deadline_s: object,
+    prepare_deadline_s: object,
+    stop_grace_s: object,
+) -> TemplateSpec:
+    """Return what the arguments say; None where an argument is optional means its default.
+
+    Raises:
+        InvalidArgument: names the first argument of the wrong form.
+    """
+    return TemplateSpec(
+        name=forms.text("name", name),
+        image_url=forms.text("image_url", image_url),
+        workdir=forms.text("workdir", workdir),
+        command=forms.texts("command", command),
+        remark="" if remark is None else forms.text("remark", remark),
+        hyper_parameter=forms.texts_or_none("hyper_parameter", hyper_parameter),
+        resources=Resources() if resources is None else _resources(resources),
+        env={} if env is None else _env(env),
+        mounts=() if mounts is None else _mounts(mounts),
+        user="" if user is None else forms.text("user", user),
+        network=Network.NONE if network is None else _network(network),
+        start_deadline_s=_seconds("start_deadline_s", start_deadline_s, DEFAULT_START_DEADLINE_S),
+        prepare_deadline_s=_seconds(
+            "prepare_deadline_s", prepare_deadline_s, DEFAULT_PREPARE_DEADLINE_S
+        ),
+        stop_grace_s=_seconds("stop_grace_s", stop_grace_s, DEFAULT_STOP_GRACE_S),
+    )
+
+
+def _resources(value: object) -> Resources:
+    given = forms.record("resources", value, _RESOURCES)
+    cpus, gpus = given.get("cpus"), given.get("gpus")
+    return Resources(
+        cpus=None if cpus is None else forms.real("resources.cpus", cpus),
+        memory_bytes=_limit(given, "memory_bytes"),
+        pids=_limit(given, "pids"),
+        shm_bytes=_limit(given, "shm_bytes"),
+        gpus=None if gpus is None else _gpus(gpus),
+    )
+
+
+def _limit(given: Mapping[str, object], key: str) -> int | None:
+    value = given.get(key)
+    if value is None:
+        return None
+    return forms.integer(f"resources.{key}", value, most=forms.INT64_MAX)
+
+
+def _gpus(value: object) -> GpuRequest:
+    given = forms.record("resources.gpus", value, _GPUS)
+    count = forms.integer("resources.gpus.count", given.get("count", 0))
+    if count < 0:
+        # The wire's count has no sign, so the server could not say this.
+        raise InvalidArgument("resources.gpus.count: give 1 or more", field="resources.gpus.count")
+    return GpuRequest(
+        count=count,
+        device_ids=forms.texts("resources.gpus.device_ids", given.get("device_ids", ())),
+        capabilities=forms.texts(
+            "resources.gpus.capabilities", given.get("capabilities", GpuRequest().capabilities)
+        ),
+    )
+
+
+def _env(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise forms.refusal("env", value, "a dict of strings such as {'LR': '0.1'}")
+    return {forms.text("env", key): forms.text(f"env[{key}]", value[key]) for key in value}
+
+
+def _mounts(value: object) -> tuple[Mount, ...]:
+    return tuple(
+        Mount(
+            data_name=forms.needed(place, mount, "data_name"),
+            target=forms.needed(place, mount, "target"),
+        )
+        for place, mount in forms.records("mounts", value, _MOUNT)
+    )
+
+
+def _network(value: object) -> Network:
+    names = ", ".join(repr(str(network)) for network in Network)
+    try:
+        return Network(forms.text("network", value))
+    except ValueError:
+        raise InvalidArgument(f"network: give one of {names}", field="network") from None
+
+
+def _seconds(field: str, value: object, default: int) -> int:
+    return default if value is None else forms.integer(field, value)
