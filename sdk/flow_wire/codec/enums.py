@@ -3,30 +3,33 @@
 `_UNSPECIFIED` never decodes: a sender that left the value out made a mistake.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from flow_contract import lifecycle, templates
 from flow_contract.errors import InvalidArgument
 from flow_wire import runs_pb2, templates_pb2
 
 E = TypeVar("E", bound=StrEnum)
+W = TypeVar("W", bound=int)
+W_co = TypeVar("W_co", covariant=True)
 
 
-class _WireEnum(Protocol):
-    def items(self) -> list[tuple[str, int]]: ...
+class _WireEnum(Protocol[W_co]):
+    def items(self) -> Sequence[tuple[str, W_co]]: ...
 
 
-class EnumCodec(Generic[E]):
+class EnumCodec(Generic[E, W]):
     """Both directions for one enum. Invariant: total over the contract's members."""
 
-    def __init__(self, contract: type[E], wire: _WireEnum, prefix: str) -> None:
-        numbers: Mapping[str, int] = dict(wire.items())
+    def __init__(self, contract: type[E], wire: type[W], prefix: str) -> None:
+        # The stubs call a wire enum a class; what protobuf makes is an object with `items`.
+        numbers = dict(cast("_WireEnum[W]", wire).items())
         self._to_wire = {member: numbers[f"{prefix}_{member.name}"] for member in contract}
-        self._from_wire = {number: member for member, number in self._to_wire.items()}
+        self._from_wire: dict[int, E] = {number: member for member, number in self._to_wire.items()}
 
-    def encode(self, member: E) -> int:
+    def encode(self, member: E) -> W:
         """Return the wire number."""
         return self._to_wire[member]
 
@@ -47,8 +50,6 @@ class EnumCodec(Generic[E]):
 
 
 RUN_STATUS = EnumCodec(lifecycle.RunStatus, runs_pb2.RunStatus, "RUN_STATUS")
-PARTY_RUN_STATE = EnumCodec(
-    lifecycle.PartyRunState, runs_pb2.PartyRunState, "PARTY_RUN_STATE"
-)
+PARTY_RUN_STATE = EnumCodec(lifecycle.PartyRunState, runs_pb2.PartyRunState, "PARTY_RUN_STATE")
 DESIRED = EnumCodec(lifecycle.Desired, runs_pb2.Desired, "DESIRED")
 NETWORK = EnumCodec(templates.Network, templates_pb2.Network, "NETWORK")

@@ -41,8 +41,16 @@ def decode_error(status: Status) -> FlowError | None:
         if detail.Unpack(info) and info.domain == DOMAIN and info.reason in BY_CODE:
             return BY_CODE[info.reason](
                 status.message,
-                kind=Kind(info.metadata["kind"]),
+                kind=_decode_kind(info.metadata["kind"]),
                 subject_id=info.metadata["subject_id"],
                 field=info.metadata["field"],
             )
     return None
+
+
+def _decode_kind(text: str) -> Kind:
+    """Return the kind; one that a newer peer invented reads as a matter of the request."""
+    try:
+        return Kind(text)
+    except ValueError:
+        return Kind.REQUEST

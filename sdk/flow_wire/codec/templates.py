@@ -114,9 +114,7 @@ def decode_template_spec(wire: templates_pb2.TemplateSpec) -> TemplateSpec:
         prepare_deadline_s=wire.prepare_deadline_s
         if wire.HasField("prepare_deadline_s")
         else DEFAULT_PREPARE_DEADLINE_S,
-        stop_grace_s=wire.stop_grace_s
-        if wire.HasField("stop_grace_s")
-        else DEFAULT_STOP_GRACE_S,
+        stop_grace_s=wire.stop_grace_s if wire.HasField("stop_grace_s") else DEFAULT_STOP_GRACE_S,
     )
 
 

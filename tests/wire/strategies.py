@@ -1,0 +1,202 @@
+"""Hypothesis strategies for every contract type that crosses the wire."""
+
+from datetime import UTC
+
+from hypothesis import strategies as st
+
+from flow_contract.assignments import Assignment, Report, WorkloadSpec
+from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
+from flow_contract.parties import Inventory, Party
+from flow_contract.reasons import Reason
+from flow_contract.runs import PartyRun, Run, Snapshot
+from flow_contract.tasks import PartyData, StartParameters, Task, TaskSpec
+from flow_contract.templates import (
+    GpuRequest,
+    Mount,
+    Network,
+    Resources,
+    Template,
+    TemplateSpec,
+)
+
+text = st.text(max_size=12)
+texts = st.lists(text, max_size=3).map(tuple)
+int32 = st.integers(-(2**31), 2**31 - 1)
+int64 = st.integers(-(2**63), 2**63 - 1)
+number = st.floats(allow_nan=False)
+times = st.datetimes(timezones=st.just(UTC))
+env = st.dictionaries(text, text, max_size=3)
+
+
+def maybe(strategy):
+    return st.none() | strategy
+
+
+gpu_requests = st.builds(
+    GpuRequest,
+    count=st.integers(0, 2**32 - 1),
+    device_ids=texts,
+    # An empty list is documented to mean ["gpu"].
+    capabilities=st.lists(text, min_size=1, max_size=3).map(tuple),
+)
+resources = st.builds(
+    Resources,
+    cpus=maybe(number),
+    memory_bytes=maybe(int64),
+    pids=maybe(int64),
+    shm_bytes=maybe(int64),
+    gpus=maybe(gpu_requests),
+)
+mounts = st.lists(st.builds(Mount, data_name=text, target=text), max_size=3).map(tuple)
+template_specs = st.builds(
+    TemplateSpec,
+    name=text,
+    image_url=text,
+    workdir=text,
+    command=texts,
+    remark=text,
+    hyper_parameter=maybe(texts),
+    resources=resources,
+    env=env,
+    mounts=mounts,
+    user=text,
+    network=st.sampled_from(Network),
+    start_deadline_s=int32,
+    prepare_deadline_s=int32,
+    stop_grace_s=int32,
+)
+templates = st.builds(
+    Template, template_id=text, spec=template_specs, create_time=times, modify_time=times
+)
+
+party_runs = st.builds(
+    PartyRun,
+    party_run_id=text,
+    run_id=text,
+    federated_id=text,
+    rank=int32,
+    federated_data=text,
+    desired=st.sampled_from(Desired),
+    state=st.sampled_from(PartyRunState),
+    reason=st.sampled_from(Reason),
+    message=text,
+    exit_code=maybe(int32),
+    gpu_ids=texts,
+    image_digest=text,
+    started_at=maybe(times),
+    finished_at=maybe(times),
+)
+party_run_tuples = st.lists(party_runs, max_size=3).map(tuple)
+snapshots = st.builds(
+    Snapshot,
+    template_id=text,
+    template=template_specs,
+    epochs=int32,
+    hyper_parameter=texts,
+    enable_smpc=st.booleans(),
+)
+runs = st.builds(
+    Run,
+    run_id=text,
+    task_id=text,
+    number=int32,
+    status=st.sampled_from(RunStatus),
+    message=text,
+    snapshot=snapshots,
+    party_runs=party_run_tuples,
+    created_at=times,
+    ended_at=maybe(times),
+)
+
+party_data = st.builds(PartyData, federated_id=text, federated_data=text)
+task_specs = st.builds(
+    TaskSpec,
+    name=text,
+    template_id=text,
+    remark=maybe(text),
+    federate_data=st.lists(party_data, max_size=3).map(tuple),
+)
+_task = {
+    "task_id": text,
+    "spec": task_specs,
+    "run_message": text,
+    "create_time": times,
+    "modify_time": times,
+}
+never_started_tasks = st.builds(
+    Task, **_task, status=st.none(), run_id=st.none(), party_runs=st.none()
+)
+started_tasks = st.builds(
+    Task,
+    **_task,
+    status=st.sampled_from(RunStatus),
+    run_id=maybe(text),
+    party_runs=party_run_tuples,
+)
+tasks = never_started_tasks | started_tasks
+starts = st.builds(
+    StartParameters, epochs=int32, hyper_parameter=maybe(texts), enable_smpc=st.booleans()
+)
+
+inventories = st.builds(
+    Inventory,
+    runtime=text,
+    agent_version=text,
+    cpus=number,
+    memory_bytes=int64,
+    gpu_ids=texts,
+    data_names=texts,
+)
+parties = st.builds(
+    Party,
+    federated_id=text,
+    name=text,
+    connected=st.booleans(),
+    inventory=inventories,
+    first_seen_at=times,
+    last_seen_at=times,
+)
+
+workload_specs = st.builds(
+    WorkloadSpec,
+    party_run_id=text,
+    run_id=text,
+    task_id=text,
+    order=int64,
+    federated_id=text,
+    rank=int32,
+    parties=texts,
+    image_url=text,
+    workdir=text,
+    command=texts,
+    env=env,
+    epochs=int32,
+    hyper_parameter=texts,
+    enable_smpc=st.booleans(),
+    resources=resources,
+    federated_data=text,
+    mounts=mounts,
+    user=text,
+    network=st.sampled_from(Network),
+    stop_grace_s=int32,
+)
+assignments = st.builds(
+    Assignment,
+    spec=workload_specs,
+    desired=st.sampled_from(Desired),
+    cause=st.sampled_from(Reason),
+)
+reports = st.builds(
+    Report,
+    party_run_id=text,
+    sequence=int64,
+    state=st.sampled_from(PartyRunState),
+    reason=st.sampled_from(Reason),
+    message=text,
+    exit_code=maybe(int32),
+    gpu_ids=texts,
+    image_digest=text,
+    observed_at=times,
+    started_at=maybe(times),
+    finished_at=maybe(times),
+)
