@@ -80,8 +80,10 @@ class FlowServer:
         http_server = HttpServer(
             make_app(parts.check_ready), host=self._settings.host, port=self._settings.http_port
         )
-        self._begin(parts, http_server)
+        self._stack.push_async_callback(http_server.aclose)
+        self._begin(parts)
         await parts.listening.wait()
+        await http_server.start()
         await grpc_server.start()
         self._stack.push_async_callback(grpc_server.aclose, self._settings.shutdown_grace_s)
         self.grpc_address = f"{grpc_server.host}:{grpc_server.port}"
@@ -105,15 +107,10 @@ class FlowServer:
         await wait_for_database(address)
         return address
 
-    def _begin(self, parts: "_Parts", http_server: HttpServer) -> None:
-        duties: dict[str, Callable[[], Awaitable[None]]] = {
-            **parts.duties,
-            "http": http_server.run,
-        }
-        for name, duty in duties.items():
+    def _begin(self, parts: "_Parts") -> None:
+        for name, duty in parts.duties.items():
             self._duties.append(asyncio.create_task(keep_going(name, duty), name=name))
         self._stack.push_async_callback(self._end_duties)
-        self._stack.push_async_callback(http_server.aclose)
 
     async def _end_duties(self) -> None:
         for duty in self._duties:

@@ -50,15 +50,18 @@ class HttpServer:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._server = _Quiet(config)
+        self._serving: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Serve until `aclose`."""
-        await self._server.serve(sockets=[self._socket])
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
 
     async def aclose(self) -> None:
-        """Ask `run` to return. May be called twice."""
+        """Finish what is being answered, then end. May be called twice."""
         self._server.should_exit = True
-        await asyncio.sleep(0)
+        if self._serving is not None:
+            await self._serving
+        self._socket.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,131 @@
+"""The agent's side of the wire, driven by a test step by step over a real connection."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import grpc
+
+from flow_contract.assignments import Assignment, Report
+from flow_contract.lifecycle import Desired, PartyRunState
+from flow_contract.parties import Inventory
+from flow_contract.reasons import Reason
+from flow_wire import agents_pb2 as pb
+from flow_wire import agents_pb2_grpc
+from flow_wire.codec.assignments import decode_assignment, encode_report
+from flow_wire.codec.parties import encode_inventory
+
+S = PartyRunState
+
+
+class ScriptedAgent:
+    def __init__(self, address, federated_id, *, instance_id=None, **inventory):
+        self.federated_id = federated_id
+        self.instance_id = instance_id or f"instance-of-{federated_id}"
+        self._address = address
+        self._inventory = Inventory(runtime="test", agent_version="0", **inventory)
+        self._sequences: dict[str, int] = {}
+        self.assignments: dict[str, Assignment] = {}
+        self.complete_sets = 0
+        self.acknowledged: set[tuple[str, int]] = set()
+        self._news = asyncio.Condition()
+        self._reader = None
+
+    async def connect(self):
+        self._channel = grpc.aio.insecure_channel(self._address)
+        self._call = agents_pb2_grpc.AgentServiceStub(self._channel).Connect()
+        await self._call.write(
+            pb.AgentMessage(
+                hello=pb.Hello(
+                    federated_id=self.federated_id,
+                    instance_id=self.instance_id,
+                    inventory=encode_inventory(self._inventory),
+                )
+            )
+        )
+        welcome = await self._call.read()
+        if welcome is grpc.aio.EOF:
+            raise AssertionError(await self._call.details())
+        self.epoch = welcome.welcome.epoch
+        complete_sets = self.complete_sets
+        self._reader = asyncio.create_task(self._read())
+        await self.until(lambda: self.complete_sets > complete_sets)
+
+    async def cut(self):
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+            self._call.cancel()
+            await self._channel.close()
+            self._reader = None
+
+    async def ended(self):
+        """Wait for the server to end the connection; return the status."""
+        await asyncio.gather(self._reader, return_exceptions=True)
+        return await self._call.code()
+
+    async def _read(self):
+        while (message := await self._call.read()) is not grpc.aio.EOF:
+            async with self._news:
+                if message.HasField("assignments"):
+                    if message.assignments.complete:
+                        self.assignments.clear()
+                        self.complete_sets += 1
+                    for wire in message.assignments.assignments:
+                        item = decode_assignment(wire)
+                        self.assignments[item.spec.party_run_id] = item
+                for key in message.acknowledgement.reports:
+                    self.acknowledged.add((key.party_run_id, key.sequence))
+                self._news.notify_all()
+
+    async def until(self, condition, timeout_s=30):
+        async with asyncio.timeout(timeout_s), self._news:
+            await self._news.wait_for(condition)
+
+    async def assigned(self, desired=Desired.PREPARED):
+        """Wait for one assignment that wants `desired`; return it."""
+
+        def found():
+            return [item for item in self.assignments.values() if item.desired is desired]
+
+        await self.until(found)
+        return found()[0]
+
+    async def report(self, party_run_id, state, *, sequence=None, wait=True, **fields):
+        number = sequence or self._sequences.get(party_run_id, 0) + 1
+        self._sequences[party_run_id] = max(number, self._sequences.get(party_run_id, 0))
+        report = Report(
+            party_run_id=party_run_id,
+            sequence=number,
+            state=state,
+            observed_at=datetime.now(UTC),
+            **fields,
+        )
+        await self._call.write(
+            pb.AgentMessage(reports=pb.Reports(reports=[encode_report(report)]))
+        )
+        if wait:
+            await self.until(lambda: (party_run_id, number) in self.acknowledged)
+        return number
+
+    async def prepare(self):
+        """Go to prepared; return the assignment."""
+        item = await self.assigned()
+        await self.report(item.spec.party_run_id, S.PREPARING)
+        await self.report(item.spec.party_run_id, S.PREPARED)
+        return item
+
+    async def launch(self):
+        """Go to running once told; return the assignment."""
+        item = await self.assigned(Desired.RUNNING)
+        await self.report(item.spec.party_run_id, S.RUNNING, started_at=datetime.now(UTC))
+        return item
+
+    async def finish(self, item, exit_code=0):
+        """End by itself with `exit_code`."""
+        if exit_code:
+            fields = {"state": S.FAILED, "reason": Reason.EXIT_NONZERO}
+        else:
+            fields = {"state": S.SUCCEEDED, "reason": Reason.COMPLETED}
+        await self.report(
+            item.spec.party_run_id, exit_code=exit_code, finished_at=datetime.now(UTC), **fields
+        )

@@ -1,0 +1,48 @@
+"""A real flow server on a real PostgreSQL, in this process, and an agent to script."""
+
+import pytest
+from tests.server.agent_client import ScriptedAgent
+
+from flow_server.app import FlowServer
+from flow_server.settings import ServerSettings
+from flow_server_sdk import AsyncFlowServerSdk
+
+
+@pytest.fixture
+def server_options():
+    return {}
+
+
+@pytest.fixture
+async def server(database_url, server_options):
+    server = FlowServer(
+        ServerSettings(
+            port=0, http_port=0, database_url=database_url, shutdown_grace_s=0, **server_options
+        )
+    )
+    await server.start()
+    yield server
+    await server.aclose()
+
+
+@pytest.fixture
+async def sdk(server):
+    host, port = server.grpc_address.rsplit(":", 1)
+    async with AsyncFlowServerSdk(host, port) as sdk:
+        yield sdk
+
+
+@pytest.fixture
+async def connect(server):
+    """Connect a scripted agent as one party; all are cut off at the end."""
+    agents = []
+
+    async def connect(federated_id, **inventory):
+        agent = ScriptedAgent(server.grpc_address, federated_id, **inventory)
+        agents.append(agent)
+        await agent.connect()
+        return agent
+
+    yield connect
+    for agent in agents:
+        await agent.cut()
