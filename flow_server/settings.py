@@ -12,9 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ServerSettings(BaseSettings):
     """Settings of one flow server process."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FEDFLOW_SERVER_", frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="FEDFLOW_SERVER_", frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(default=1235, ge=0, le=65535)

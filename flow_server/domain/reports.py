@@ -28,7 +28,10 @@ def normalise(report: Report, *, now: datetime) -> Report:
     if state is PartyRunState.LOST:
         # Only the server says so; from an agent it means that it does not know.
         state, ended, reason, exit_code = (
-            PartyRunState.FAILED, True, Reason.WORKLOAD_VANISHED, None,
+            PartyRunState.FAILED,
+            True,
+            Reason.WORKLOAD_VANISHED,
+            None,
         )
     if state is PartyRunState.SUCCEEDED and exit_code != 0:
         state, reason = PartyRunState.FAILED, Reason.RUNTIME_ERROR

@@ -10,6 +10,9 @@ from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData, StartParameters, TaskSpec
 from flow_contract.templates import Template
 
+# An error names this many parties; the run's party status names them all.
+_NAMED = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewPartyRun:
@@ -52,16 +55,13 @@ def plan_start(
         Conflict: the task names no party.
     """
     if not task.federate_data:
-        raise Conflict(
-            "the task names no party; add at least one to federate_data", kind=Kind.TASK
-        )
+        raise Conflict("the task names no party; add at least one to federate_data", kind=Kind.TASK)
     unknown = [p.federated_id for p in task.federate_data if p.federated_id not in connected]
     snapshot = _snapshot(template, parameters)
     if unknown:
         return _refused(task.federate_data, snapshot, unknown)
     party_runs = tuple(
-        _waiting(party, is_connected=connected[party.federated_id])
-        for party in task.federate_data
+        _waiting(party, is_connected=connected[party.federated_id]) for party in task.federate_data
     )
     all_connected = all(connected[party.federated_id] for party in task.federate_data)
     return StartPlan(
@@ -97,10 +97,8 @@ def _waiting(party: PartyData, *, is_connected: bool) -> NewPartyRun:
     )
 
 
-def _refused(
-    parties: Sequence[PartyData], snapshot: Snapshot, unknown: Sequence[str]
-) -> StartPlan:
-    names = ", ".join(unknown[:5]) + (" and others" if len(unknown) > 5 else "")
+def _refused(parties: Sequence[PartyData], snapshot: Snapshot, unknown: Sequence[str]) -> StartPlan:
+    names = ", ".join(unknown[:_NAMED]) + (" and others" if len(unknown) > _NAMED else "")
     message = f"task party not found: {names}"
     missing = frozenset(unknown)
     party_runs = []
@@ -124,7 +122,9 @@ def _refused(
         message=message,
         party_runs=tuple(party_runs),
         refusal=PartyUnavailable(
-            f"{message}; no party of this id has ever connected", kind=Kind.PARTY,
-            subject_id=unknown[0], field="federate_data",
+            f"{message}; no party of this id has ever connected",
+            kind=Kind.PARTY,
+            subject_id=unknown[0],
+            field="federate_data",
         ),
     )

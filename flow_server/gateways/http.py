@@ -6,7 +6,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -37,7 +37,8 @@ class _Quiet(uvicorn.Server):
     """uvicorn without its own signal handlers: the process has one owner of signals."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - uvicorn's own shape
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
         yield
 
 

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import grpc
 import structlog
 
 from flow_contract.errors import InvalidArgument, Kind, StaleLease, Unavailable
+from flow_server.grpc_api.context import Context
 from flow_server.hub.registry import Registry
 from flow_server.hub.sessions import Outgoing, Session, SessionEnded
 from flow_server.services.delivery import DeliveryService
@@ -42,8 +42,8 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         self._delivery = delivery
         self._registry = registry
 
-    async def Connect(
-        self, requests: AsyncIterator[pb.AgentMessage], context: grpc.aio.ServicerContext
+    async def Connect(  # type: ignore[override]  # grpc.aio also takes a handler that writes itself
+        self, requests: AsyncIterator[pb.AgentMessage], context: Context
     ) -> None:
         hello = await _hello(requests)
         epoch = await self._parties.connect(
@@ -70,14 +70,12 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         self,
         session: Session,
         requests: AsyncIterator[pb.AgentMessage],
-        context: grpc.aio.ServicerContext,
+        context: Context,
     ) -> None:
         reading = asyncio.create_task(self._read(session, requests))
         writing = asyncio.create_task(_write(session, context))
         try:
-            done, _ = await asyncio.wait(
-                {reading, writing}, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         except SessionEnded as ended:
@@ -114,9 +112,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
 
     async def _disconnect(self, session: Session) -> None:
         with contextlib.suppress(Unavailable):
-            await self._parties.disconnect(
-                federated_id=session.federated_id, epoch=session.epoch
-            )
+            await self._parties.disconnect(federated_id=session.federated_id, epoch=session.epoch)
         log.info("agent_disconnected", party_id=session.federated_id)
 
 
@@ -131,7 +127,7 @@ async def _hello(requests: AsyncIterator[pb.AgentMessage]) -> pb.Hello:
     return message.hello
 
 
-async def _write(session: Session, context: grpc.aio.ServicerContext) -> None:
+async def _write(session: Session, context: Context) -> None:
     while True:
         for message in _messages(await session.next()):
             await context.write(message)
@@ -149,9 +145,7 @@ def _messages(outgoing: Outgoing) -> list[pb.ServerMessage]:
         assignments = [encode_assignment(item) for item in outgoing.assignments]
         messages.append(
             pb.ServerMessage(
-                assignments=pb.Assignments(
-                    assignments=assignments, complete=outgoing.complete
-                )
+                assignments=pb.Assignments(assignments=assignments, complete=outgoing.complete)
             )
         )
     return messages

@@ -7,7 +7,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from flow_contract.errors import FlowError, Internal, Kind
+from flow_server.grpc_api.context import Context
 from flow_wire.codec.errors import encode_error
 from flow_wire.codec.unknown_fields import reject_unknown_fields
 
@@ -23,37 +24,39 @@ log = structlog.get_logger()
 _OWN_PREFIX = "/fedflow.v1."
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types here
+_Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler of ours; health and reflection pass untouched."""
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> _Handler | None:
         """Return the handler, wrapped according to its kind."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not method.startswith(_OWN_PREFIX):
             return handler
         name = method.removeprefix(_OWN_PREFIX)
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        deserializer, serializer = handler.request_deserializer, handler.response_serializer
+        # grpc's types describe the blocking handlers; the ones of grpc.aio are coroutines.
+        call: Any = handler.stream_stream or handler.unary_stream or handler.unary_unary
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(
-                _both_ways(name, handler.stream_stream), **codec
+                _both_ways(name, call), deserializer, serializer
             )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                _answer_stream(name, handler.unary_stream), **codec
+                _answer_stream(name, call), deserializer, serializer
             )
-        return grpc.unary_unary_rpc_method_handler(_unary(name, handler.unary_unary), **codec)
+        return grpc.unary_unary_rpc_method_handler(_unary(name, call), deserializer, serializer)
 
 
-def _unary(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def handle(request: Message, context: grpc.aio.ServicerContext) -> Any:
+def _unary(name: str, call: Callable[..., Awaitable[Any]]) -> Any:
+    async def handle(request: Message, context: Context) -> Any:
         async with _Outcome(name, context):
             reject_unknown_fields(request)
             return await call(request, context)
@@ -61,10 +64,8 @@ def _unary(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awai
     return handle
 
 
-def _answer_stream(
-    name: str, call: Callable[..., AsyncIterator[Any]]
-) -> Callable[..., AsyncIterator[Any]]:
-    async def handle(request: Message, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+def _answer_stream(name: str, call: Callable[..., AsyncIterator[Any]]) -> Any:
+    async def handle(request: Message, context: Context) -> AsyncIterator[Any]:
         async with _Outcome(name, context):
             reject_unknown_fields(request)
             async for response in call(request, context):
@@ -73,8 +74,8 @@ def _answer_stream(
     return handle
 
 
-def _both_ways(name: str, call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def handle(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> None:
+def _both_ways(name: str, call: Callable[..., Awaitable[None]]) -> Any:
+    async def handle(requests: AsyncIterator[Any], context: Context) -> None:
         async with _Outcome(name, context):
             await call(requests, context)
 
@@ -84,7 +85,7 @@ def _both_ways(name: str, call: Callable[..., Awaitable[None]]) -> Callable[...,
 class _Outcome:
     """Logs one line per call and turns its exception into a status."""
 
-    def __init__(self, name: str, context: grpc.aio.ServicerContext) -> None:
+    def __init__(self, name: str, context: Context) -> None:
         self._name = name
         self._context = context
         self._began_s = time.perf_counter()

@@ -10,7 +10,7 @@ class _Paged(Protocol):
     page: int
     limit: int
 
-    def HasField(self, field_name: str) -> bool: ...  # noqa: N802 - protobuf's own name
+    def HasField(self, field_name: str) -> bool: ...
 
 
 def page_of(request: _Paged) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """PartyService on gRPC: decode, one use case, encode."""
 
-import grpc
-
+from flow_server.grpc_api.context import Context
 from flow_server.grpc_api.paging import page_of
 from flow_server.services.parties import PartyService
 from flow_wire import parties_pb2 as pb
@@ -16,7 +15,7 @@ class PartyServicer(parties_pb2_grpc.PartyServiceServicer):
         self._parties = parties
 
     async def List(
-        self, request: pb.ListPartiesRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListPartiesRequest, context: Context
     ) -> pb.ListPartiesResponse:
         page, limit = page_of(request)
         found, count = await self._parties.list(page=page, limit=limit)
@@ -24,8 +23,6 @@ class PartyServicer(parties_pb2_grpc.PartyServiceServicer):
             parties=[encode_party(party) for party in found], party_count=count
         )
 
-    async def Get(
-        self, request: pb.GetPartyRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetPartyResponse:
+    async def Get(self, request: pb.GetPartyRequest, context: Context) -> pb.GetPartyResponse:
         party = await self._parties.get(request.federated_id)
         return pb.GetPartyResponse(party=encode_party(party))

@@ -1,7 +1,6 @@
 """RunService on gRPC: decode, one use case, encode."""
 
-import grpc
-
+from flow_server.grpc_api.context import Context
 from flow_server.grpc_api.paging import page_of
 from flow_server.services.runs import RunService
 from flow_wire import runs_pb2 as pb
@@ -15,14 +14,10 @@ class RunServicer(runs_pb2_grpc.RunServiceServicer):
     def __init__(self, runs: RunService) -> None:
         self._runs = runs
 
-    async def Get(
-        self, request: pb.GetRunRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetRunResponse:
+    async def Get(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:
         return pb.GetRunResponse(run=encode_run(await self._runs.get(request.run_id)))
 
-    async def List(
-        self, request: pb.ListRunsRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ListRunsResponse:
+    async def List(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         page, limit = page_of(request)
         found, count = await self._runs.list(request.task_id, page=page, limit=limit)
         return pb.ListRunsResponse(runs=[encode_run(run) for run in found], run_count=count)

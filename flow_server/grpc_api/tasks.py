@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-import grpc
-
+from flow_server.grpc_api.context import Context
 from flow_server.grpc_api.paging import page_of
 from flow_server.services.starts import StartService
 from flow_server.services.tasks import TaskService
@@ -22,25 +21,21 @@ class TaskServicer(tasks_pb2_grpc.TaskServiceServicer):
         self._waits = waits
 
     async def Create(
-        self, request: pb.CreateTaskRequest, context: grpc.aio.ServicerContext
+        self, request: pb.CreateTaskRequest, context: Context
     ) -> pb.CreateTaskResponse:
         task_id = await self._tasks.create(decode_task_spec(request.spec))
         return pb.CreateTaskResponse(task_id=task_id)
 
     async def Update(
-        self, request: pb.UpdateTaskRequest, context: grpc.aio.ServicerContext
+        self, request: pb.UpdateTaskRequest, context: Context
     ) -> pb.UpdateTaskResponse:
         await self._tasks.update(request.task_id, decode_task_spec(request.spec))
         return pb.UpdateTaskResponse()
 
-    async def Get(
-        self, request: pb.GetTaskRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetTaskResponse:
+    async def Get(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         return pb.GetTaskResponse(task=encode_task(await self._tasks.get(request.task_id)))
 
-    async def List(
-        self, request: pb.ListTasksRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ListTasksResponse:
+    async def List(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
         page, limit = page_of(request)
         found, count = await self._tasks.list(
             federated_id=request.federated_id, page=page, limit=limit
@@ -48,27 +43,23 @@ class TaskServicer(tasks_pb2_grpc.TaskServiceServicer):
         return pb.ListTasksResponse(tasks=[encode_task(task) for task in found], task_count=count)
 
     async def Delete(
-        self, request: pb.DeleteTaskRequest, context: grpc.aio.ServicerContext
+        self, request: pb.DeleteTaskRequest, context: Context
     ) -> pb.DeleteTaskResponse:
         await self._tasks.delete(request.task_id)
         return pb.DeleteTaskResponse()
 
-    async def Start(
-        self, request: pb.StartTaskRequest, context: grpc.aio.ServicerContext
-    ) -> pb.StartTaskResponse:
+    async def Start(self, request: pb.StartTaskRequest, context: Context) -> pb.StartTaskResponse:
         run_id = await self._starts.start(
             request.task_id, decode_start(request), request_id=request.request_id
         )
         return pb.StartTaskResponse(run_id=run_id)
 
-    async def Stop(
-        self, request: pb.StopTaskRequest, context: grpc.aio.ServicerContext
-    ) -> pb.StopTaskResponse:
+    async def Stop(self, request: pb.StopTaskRequest, context: Context) -> pb.StopTaskResponse:
         await self._starts.stop(request.task_id, request_id=request.request_id)
         return pb.StopTaskResponse()
 
     async def Wait(
-        self, request: pb.WaitTaskRequest, context: grpc.aio.ServicerContext
+        self, request: pb.WaitTaskRequest, context: Context
     ) -> AsyncIterator[pb.WaitTaskResponse]:
         async for task in self._waits.wait(request.task_id):
             yield pb.WaitTaskResponse(task=encode_task(task))

@@ -28,9 +28,7 @@ class PartyService:
         """Return one page, by id, and the number of all."""
         checks.page(page, limit)
         async with self._database.transaction() as connection:
-            return await parties.list_parties(
-                connection, offset=(page - 1) * limit, limit=limit
-            )
+            return await parties.list_parties(connection, offset=(page - 1) * limit, limit=limit)
 
     async def connect(
         self, *, federated_id: str, name: str, instance_id: str, inventory: Inventory
@@ -74,6 +72,4 @@ class PartyService:
     async def renew_leases(self) -> None:
         """Renew the leases of all connections of this replica."""
         async with self._database.transaction() as connection:
-            await parties.renew_leases(
-                connection, owner_id=self._owner_id, lease=self._lease
-            )
+            await parties.renew_leases(connection, owner_id=self._owner_id, lease=self._lease)

@@ -28,6 +28,4 @@ class RunService:
         checks.page(page, limit)
         async with self._database.transaction() as connection:
             await tasks.get_task(connection, task_id)
-            return await runs.list_runs(
-                connection, task_id, offset=(page - 1) * limit, limit=limit
-            )
+            return await runs.list_runs(connection, task_id, offset=(page - 1) * limit, limit=limit)

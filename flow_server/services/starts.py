@@ -62,7 +62,9 @@ class StartService:
                 return
             locked = await runs.lock_runs(connection, [task.run_id] if task.run_id else [])
             if not locked or is_final_status(locked[0].facts.status):
-                raise status_conflict("the task is not active, so there is nothing to stop", task_id)
+                raise status_conflict(
+                    "the task is not active, so there is nothing to stop", task_id
+                )
             if request_id:
                 await runs.set_stop_request(connection, locked[0].run_id, request_id)
             if locked[0].facts.desired is not Desired.STOPPED:
@@ -80,20 +82,14 @@ async def _answer_of(connection: Connection, task_id: str, request_id: str) -> s
     return earlier.run_id
 
 
-async def _plan(
-    connection: Connection, task: LockedTask, parameters: StartParameters
-) -> StartPlan:
+async def _plan(connection: Connection, task: LockedTask, parameters: StartParameters) -> StartPlan:
     template = await templates.get_template(connection, task.spec.template_id)
     named = [party.federated_id for party in task.spec.federate_data]
     connected = await parties.connected_of(connection, named)
-    return plan_start(
-        task=task.spec, template=template, parameters=parameters, connected=connected
-    )
+    return plan_start(task=task.spec, template=template, parameters=parameters, connected=connected)
 
 
-async def _store(
-    connection: Connection, task: LockedTask, plan: StartPlan, request_id: str
-) -> str:
+async def _store(connection: Connection, task: LockedTask, plan: StartPlan, request_id: str) -> str:
     run_id = new_id()
     number = task.run_count + 1
     await runs.insert_run(

@@ -63,7 +63,5 @@ class Listener:
             connection.terminate()
         raise ConnectionError("the connection that listens for changes ended")
 
-    def _received(
-        self, _connection: object, _pid: int, channel: str, payload: object
-    ) -> None:
+    def _received(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._handlers[channel](str(payload))

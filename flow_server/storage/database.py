@@ -16,7 +16,10 @@ _MESSAGE = "the server's database can't answer now; try again"
 
 
 class Database:
-    """Opens transactions on one PostgreSQL. Invariant: no network wait inside but the database's."""
+    """Opens transactions on one PostgreSQL.
+
+    Invariant: nobody waits for any network but the database's inside a transaction.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

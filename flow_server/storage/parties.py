@@ -100,7 +100,7 @@ async def release_party(
 
 
 async def connected_of(connection: Connection, federated_ids: list[str]) -> dict[str, bool]:
-    """Return whether each known party of `federated_ids` is connected; unknown ones are left out."""
+    """Return, for each of these parties that is known, whether it is connected."""
     statement = select(parties.c.federated_id, _IS_CONNECTED.label("connected")).where(
         parties.c.federated_id.in_(federated_ids)
     )

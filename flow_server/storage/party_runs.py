@@ -59,7 +59,7 @@ _MOVE_DESIRED = text(
 
 _TALLY = text(
     """
-    SELECT run_id, state, count(*) AS count, bool_or(reason <> 'none') AS waiting
+    SELECT run_id, state, count(*) AS number, bool_or(reason <> 'none') AS waiting
     FROM party_runs WHERE run_id = ANY(:run_ids) GROUP BY run_id, state
     """
 ).bindparams(bindparam("run_ids", type_=ARRAY(Text)))
@@ -126,7 +126,7 @@ async def tallies(connection: Connection, run_ids: list[str]) -> dict[str, Tally
     states: dict[str, dict[PartyRunState, int]] = defaultdict(dict)
     waiting: dict[str, bool] = defaultdict(bool)
     for row in await connection.execute(_TALLY, {"run_ids": run_ids}):
-        states[row.run_id][PartyRunState(row.state)] = row.count
+        states[row.run_id][PartyRunState(row.state)] = row.number
         waiting[row.run_id] |= row.waiting
     return {run_id: Tally(states=states[run_id], waiting=waiting[run_id]) for run_id in run_ids}
 

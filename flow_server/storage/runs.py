@@ -182,9 +182,7 @@ async def move_run(
 async def run_ids_of(connection: Connection, party_run_ids: list[str]) -> list[str]:
     """Return the runs that these party runs belong to."""
     statement = (
-        select(party_runs.c.run_id)
-        .where(party_runs.c.party_run_id.in_(party_run_ids))
-        .distinct()
+        select(party_runs.c.run_id).where(party_runs.c.party_run_id.in_(party_run_ids)).distinct()
     )
     return list((await connection.execute(statement)).scalars())
 

@@ -101,9 +101,7 @@ runs = Table(
     Column("run_id", Text, primary_key=True),
     # Sites serve their queues in this order.
     Column("start_order", BigInteger, Identity(), nullable=False, unique=True),
-    Column(
-        "task_id", Text, ForeignKey("tasks.task_id", ondelete="CASCADE"), nullable=False
-    ),
+    Column("task_id", Text, ForeignKey("tasks.task_id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("request_id", Text),
     Column("stop_request_id", Text),
@@ -179,9 +177,7 @@ party_runs = Table(
     ),
     CheckConstraint("exit_code IS NULL OR finished_at IS NOT NULL", name="exit_code"),
     # Said so that a missing exit code fails it: a CHECK accepts what is neither true nor false.
-    CheckConstraint(
-        "state <> 'succeeded' OR exit_code IS NOT DISTINCT FROM 0", name="succeeded"
-    ),
+    CheckConstraint("state <> 'succeeded' OR exit_code IS NOT DISTINCT FROM 0", name="succeeded"),
     UniqueConstraint("run_id", "federated_id"),
     UniqueConstraint("run_id", "rank"),
     # What a connecting agent asks for.

@@ -47,9 +47,7 @@ async def update_task(connection: Connection, task_id: str, spec: TaskSpec) -> N
         AlreadyExists: the name is taken by another.
     """
     statement = (
-        update(tasks)
-        .where(tasks.c.task_id == task_id)
-        .values(**_row(spec), modify_time=func.now())
+        update(tasks).where(tasks.c.task_id == task_id).values(**_row(spec), modify_time=func.now())
     )
     try:
         result = await connection.execute(statement)

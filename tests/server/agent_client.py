@@ -100,9 +100,7 @@ class ScriptedAgent:
             observed_at=datetime.now(UTC),
             **fields,
         )
-        await self._call.write(
-            pb.AgentMessage(reports=pb.Reports(reports=[encode_report(report)]))
-        )
+        await self._call.write(pb.AgentMessage(reports=pb.Reports(reports=[encode_report(report)])))
         if wait:
             await self.until(lambda: (party_run_id, number) in self.acknowledged)
         return number

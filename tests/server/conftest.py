@@ -1,11 +1,11 @@
 """A real flow server on a real PostgreSQL, in this process, and an agent to script."""
 
 import pytest
-from tests.server.agent_client import ScriptedAgent
 
 from flow_server.app import FlowServer
 from flow_server.settings import ServerSettings
 from flow_server_sdk import AsyncFlowServerSdk
+from tests.server.agent_client import ScriptedAgent
 
 
 @pytest.fixture

@@ -39,9 +39,7 @@ async def test_a_start_prepares_everywhere_before_it_launches_anywhere(sdk, conn
     await agents[1].prepare()
 
     assert await status_of(sdk, task_id) == "Pending"
-    assert {a.desired for agent in agents for a in agent.assignments.values()} == {
-        Desired.PREPARED
-    }
+    assert {a.desired for agent in agents for a in agent.assignments.values()} == {Desired.PREPARED}
 
     await agents[2].prepare()
     items = [await agent.launch() for agent in agents]
