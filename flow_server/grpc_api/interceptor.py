@@ -24,7 +24,7 @@ log = structlog.get_logger()
 _OWN_PREFIX = "/fedflow.v1."
 
 
-_Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
