@@ -4,30 +4,7 @@ import asyncio
 
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
-
-PARTIES = ["hospital-a", "hospital-b", "hospital-c"]
-
-
-async def make_task(sdk, parties=PARTIES, **template):
-    made = await sdk.template.create(
-        name="template-1", image_url="image:1", workdir="", command=["run"], **template
-    )
-    task = await sdk.task.create(
-        name="task-1",
-        template_id=made["data"]["template_id"],
-        remark="",
-        federate_data=[{"federated_id": p, "federated_data": "d"} for p in parties],
-    )
-    return task["data"]["task_id"]
-
-
-async def status_of(sdk, task_id):
-    return (await sdk.task.get(task_id))["data"]["status"]
-
-
-async def party_status(sdk, task_id):
-    data = (await sdk.task.get(task_id))["data"]
-    return {item["name"]: (item["state"], item["reason"]) for item in data["party_status"]}
+from tests.server.flows import PARTIES, make_task, party_status, status_of
 
 
 async def test_a_start_prepares_everywhere_before_it_launches_anywhere(sdk, connect):
