@@ -1,10 +1,14 @@
 """The generated parts of the documentation are what the code says."""
 
+import ast
+import re
+
 import pytest
 
 from flow_contract.lifecycle import PartyRunEvent, PartyRunState, RunStatus
 from flow_contract.reasons import Reason
 from scripts import state_diagram
+from tests.arch.repository import ROOT, files, text
 
 
 def part(name):
@@ -49,3 +53,14 @@ def test_every_status_stands_in_the_diagram_of_a_run(status):
 @pytest.mark.parametrize("reason", set(Reason) - {Reason.NONE})
 def test_every_reason_stands_in_the_table(reason):
     assert f"| `{reason}` |" in part("reasons")
+
+
+@pytest.mark.parametrize("page", [path for path in files() if path.endswith(".md")])
+def test_every_link_to_another_file_leads_somewhere(page):
+    targets = re.findall(r"\]\(([^)#:]+)\)", text(page))
+    assert [t for t in targets if not (ROOT / page).parent.joinpath(t).exists()] == []
+
+
+def test_the_python_of_the_readme_is_python():
+    for example in re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL):
+        ast.parse(example)
