@@ -9,13 +9,14 @@ went into it is unchanged. Exit 3: no engine answers.
 """
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
 
 import docker
 import rootfs
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 from layers import Layer, tree
 from packages import install
 
@@ -25,8 +26,8 @@ LABEL = "org.fedflow.inputs"
 NO_ENGINE = 3
 BUILD_TIMEOUT_S = 900
 
-# What a running program never opens; a third of torch.
-LEFT_OUT_OF_PACKAGES = ("bin", "share", "torch/include", "torch/test", "torch/bin", "torchgen")
+# What a running program never opens.
+LEFT_OUT_OF_PACKAGES = ("bin", "share", "torch/include", "torch/share", "torch/test")
 
 DOCKERFILE = "FROM {base}\nCOPY files/ /\nWORKDIR {workdir}\nLABEL {label}={digest}\n"
 
@@ -67,6 +68,7 @@ def build_base(engine: docker.DockerClient) -> str:
     digest = layer.digest()
     if is_current(engine, BASE_NAME, digest):
         return BASE_NAME
+    old = image_id(engine, BASE_NAME)
     started = time.monotonic()
     repository, tag = BASE_NAME.split(":")
     with layer.stream() as archive:
@@ -84,7 +86,7 @@ def build_base(engine: docker.DockerClient) -> str:
                 'CMD ["python3"]',
             ],
         )
-    _say(engine, BASE_NAME, started)
+    _finish(engine, BASE_NAME, old, started)
     return BASE_NAME
 
 
@@ -111,6 +113,7 @@ def _derive(
     digest = layer.digest(str(engine.images.get(base).id), workdir)
     if is_current(engine, name, digest):
         return name
+    old = image_id(engine, name)
     started = time.monotonic()
     dockerfile = DOCKERFILE.format(base=base, workdir=workdir, label=LABEL, digest=digest)
     context = Layer(files=layer.files, texts={"Dockerfile": dockerfile})
@@ -121,7 +124,7 @@ def _derive(
         for step in steps:
             if "error" in step:
                 raise rootfs.UnfitError(step["error"])
-    _say(engine, name, started)
+    _finish(engine, name, old, started)
     return name
 
 
@@ -133,11 +136,23 @@ def is_current(engine: docker.DockerClient, name: str, digest: str) -> bool:
         return False
 
 
-def _say(engine: docker.DockerClient, name: str, started_s: float) -> None:
-    size_mb = engine.images.get(name).attrs["Size"] / 1e6
-    print(
-        f"built {name}: {size_mb:.0f} MB in {time.monotonic() - started_s:.0f} s", file=sys.stderr
-    )
+def image_id(engine: docker.DockerClient, name: str) -> str:
+    """Return the id of the image `name`, "" if there is none."""
+    try:
+        return str(engine.images.get(name).id)
+    except ImageNotFound:
+        return ""
+
+
+def _finish(engine: docker.DockerClient, name: str, old_id: str, started_s: float) -> None:
+    """Remove the image that had the name before, and say what was built."""
+    image = engine.images.get(name)
+    if old_id not in {"", image.id}:
+        # Containers and images made from it may still need it; they keep it then.
+        with contextlib.suppress(APIError):
+            engine.images.remove(old_id)
+    took_s = time.monotonic() - started_s
+    print(f"built {name}: {image.attrs['Size'] / 1e6:.0f} MB in {took_s:.0f} s", file=sys.stderr)
 
 
 def _packages_name(options: argparse.Namespace) -> str:

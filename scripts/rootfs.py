@@ -48,11 +48,13 @@ LOADED_BY_NAME = (
 )
 
 # busybox's own lookups crash when it is linked statically, so nslookup and ping stay out.
-APPLETS = """
-sh ls cat cp mv rm mkdir rmdir ln echo env true false test sleep date id whoami pwd head tail wc
-grep sed awk sort uniq cut tr find xargs touch chmod chown du df ps kill tee seq printenv uname
-hostname sha256sum tar gzip gunzip stat basename dirname mktemp which yes nproc free dd
-""".split()
+APPLETS = (
+    "sh", "ls", "cat", "cp", "mv", "rm", "mkdir", "rmdir", "ln", "echo", "env", "true", "false",
+    "test", "sleep", "date", "id", "whoami", "pwd", "head", "tail", "wc", "grep", "sed", "awk",
+    "sort", "uniq", "cut", "tr", "find", "xargs", "touch", "chmod", "chown", "du", "df", "ps",
+    "kill", "tee", "seq", "printenv", "uname", "hostname", "sha256sum", "tar", "gzip", "gunzip",
+    "stat", "basename", "dirname", "mktemp", "which", "yes", "nproc", "free", "dd",
+)  # fmt: skip
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n"
 GROUP = "root:x:0:\nnogroup:x:65534:\n"
