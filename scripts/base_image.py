@@ -10,6 +10,7 @@ went into it is unchanged. Exit 3: no engine answers.
 
 import argparse
 import contextlib
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -50,6 +51,8 @@ def main() -> int:
     except rootfs.UnfitError as problem:
         print(f"can't build the image: {problem}", file=sys.stderr)
         return 1
+    except subprocess.CalledProcessError:
+        return 1  # pip has said why
     finally:
         engine.close()
     print(name)

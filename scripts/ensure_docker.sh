@@ -95,5 +95,5 @@ ensure_tools
 start_engine
 if ! wait_for_answer; then
   as_root tail -n 5 "$LOG" >&2 2>/dev/null || true
-  give_up "dockerd did not answer within $WAIT_S s; its log is $LOG"
+  give_up "dockerd was started and does not answer; its log is $LOG"
 fi

@@ -1,4 +1,7 @@
-"""Packages installed into a folder of their own, with the size said before the download."""
+"""Packages installed into a folder of their own, with the size said before the download.
+
+packages.py REQUIREMENT …       install into this interpreter's own environment
+"""
 
 import hashlib
 import json
@@ -35,6 +38,16 @@ def install(packages: list[str], *, constraints: Path) -> Path:
         # Renamed when complete: an interrupted download is not taken for an installation.
         shutil.move(target, site)
     return site
+
+
+def install_here(packages: list[str], *, constraints: Path) -> None:
+    """Install what is missing of `packages` for this interpreter.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not install them, and has said why.
+    """
+    say_size(packages, constraints=constraints, into_here=True)
+    _pip("install", "--quiet", "--constraint", str(constraints), *packages)
 
 
 def say_size(packages: list[str], *, constraints: Path, into_here: bool = False) -> None:
@@ -76,3 +89,10 @@ def _size_bytes(url: str) -> int | None:
 def _pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    try:
+        install_here(sys.argv[1:], constraints=ROOT / "constraints.txt")
+    except subprocess.CalledProcessError as problem:
+        sys.exit(problem.returncode)

@@ -180,7 +180,13 @@ def main() -> int:
               flush=True)  # fmt: skip
 
     accuracy = WORKLOADS[kind](share, settings, report, output)
-    result = {"accuracy": accuracy, "epochs": settings.epochs, "samples": samples, "party": party}
+    result = {
+        "party": party,
+        "run_id": os.environ.get("FEDFLOW_RUN_ID", ""),
+        "accuracy": accuracy,
+        "epochs": settings.epochs,
+        "samples": samples,
+    }
     (output / "result.json").write_text(json.dumps(result))
     return 0
 
