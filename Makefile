@@ -1,0 +1,50 @@
+# make demo   the main job: three parties train on their own data (WORKLOAD=torch|numpy)
+# make test   everything, installing what it needs; PYTEST_ARGS are passed on
+# make check  lint, types, import contracts, generated code
+# make bench  the measurements, one table
+# make proto  sdk/flow_wire from proto/
+# make clean  remove what make made in this folder; images stay with the engine
+
+VENV ?= .venv
+WORKLOAD ?= torch
+PYTEST_ARGS ?=
+PYTHON_BIN = $(VENV)/bin/python
+
+export VENV
+
+.PHONY: demo test check bench proto clean venv engine images
+.DEFAULT_GOAL := demo
+
+demo: venv engine
+	$(PYTHON_BIN) examples/demo.py --workload $(WORKLOAD)
+
+test: venv engine images
+	$(PYTHON_BIN) -m pytest $(PYTEST_ARGS)
+
+check: venv
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	PYTHONPATH=sdk:. $(VENV)/bin/lint-imports
+	$(PYTHON_BIN) -m pytest -q tests/arch
+
+bench: venv engine images
+	$(PYTHON_BIN) bench/run.py
+
+proto: venv
+	scripts/proto.sh sdk
+
+venv:
+	@scripts/ensure_venv.sh
+
+# Exit 3 means: none to be had here, and said so; the Docker tests are then skipped by name.
+engine:
+	@scripts/ensure_docker.sh || test $$? -eq 3
+
+images: venv engine
+	@$(PYTHON_BIN) scripts/base_image.py || test $$? -eq 3
+
+clean:
+	rm -rf $(VENV) .fedflow build dist .mypy_cache .ruff_cache .pytest_cache \
+	  .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
