@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-import asyncpg
-
 from flow_contract.errors import InvalidArgument, Kind
 
 _SCHEMES = ("postgresql", "postgres")
@@ -25,16 +23,12 @@ class Address:
     connect_timeout_s: float = _CONNECT_TIMEOUT_S
     settings: frozenset[str] = frozenset()
 
-    async def connect(
-        self, *, settings: dict[str, str] | None = None, **options: Any
-    ) -> asyncpg.Connection:
-        """Open one connection with asyncpg's own errors; the caller closes it."""
+    def connect_args(self, settings: dict[str, str] | None = None) -> dict[str, Any]:
+        """Return what asyncpg.connect takes; holds the password, so never show it."""
         chosen = {
             name: value for name, value in (settings or {}).items() if name not in self.settings
         }
-        return await asyncpg.connect(
-            self.url, timeout=self.connect_timeout_s, server_settings=chosen, **options
-        )
+        return {"dsn": self.url, "timeout": self.connect_timeout_s, "server_settings": chosen}
 
 
 def parse(url: str) -> Address:

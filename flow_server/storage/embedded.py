@@ -59,6 +59,16 @@ class EmbeddedPostgres:
         self._locks: list[int] = []
 
     @property
+    def data_dir(self) -> Path:
+        """The directory that holds everything of this database, absolute."""
+        return self._home.path
+
+    @property
+    def exists(self) -> bool:
+        """Whether a start would find a database rather than make one."""
+        return self._home.cluster.exists()
+
+    @property
     def pid(self) -> int | None:
         """The postmaster's pid, None unless started."""
         return None if self._process is None else self._process.pid
@@ -143,7 +153,8 @@ class EmbeddedPostgres:
         copy = self._home.path / f"binaries-{binaries.version}"
         if not copy.exists():
             await asyncio.to_thread(_copy_whole, binaries.prefix, copy)
-        return Binaries(bin_dir=copy / "bin", major=binaries.major, minor=binaries.minor)
+        bin_dir = copy / binaries.bin_dir.relative_to(binaries.prefix.parents[1])
+        return Binaries(bin_dir=bin_dir, major=binaries.major, minor=binaries.minor)
 
     async def _initdb(self, binaries: Binaries, account: Account | None) -> None:
         self._home.begin_cluster(account)
@@ -233,9 +244,16 @@ class EmbeddedPostgres:
             os.close(self._locks.pop())
 
 
-def _copy_whole(source: Path, target: Path) -> None:
+def _copy_whole(prefix: Path, target: Path) -> None:
+    # With the names of the two directories above, because the programs of a wheel look for their
+    # libraries in ../../../PACKAGE.libs.
+    package = prefix.parent
     unfinished = target.with_name(f"{target.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(source, unfinished, symlinks=True)
-    unfinished.chmod(0o755)
+    shutil.copytree(prefix, unfinished / package.name / prefix.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+    for directory in (unfinished, unfinished / package.name):
+        directory.chmod(0o755)
     unfinished.rename(target)

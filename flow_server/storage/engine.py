@@ -54,7 +54,11 @@ def make_engine(
     }
 
     async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
-        return await address.connect(settings=settings)
+        try:
+            return await asyncpg.connect(**address.connect_args(settings))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # However it says no, to who waits for a connection it is one that can't be had.
+            raise ConnectionError(f"{address.shown}: {error}") from error
 
     return create_async_engine(
         # Only the dialect: the driver reads the URL itself, with all that psql's users know.
@@ -98,7 +102,7 @@ async def wait_for_database(address: Address, *, timeout_s: float = 60.0) -> Non
 
 async def _problem(address: Address) -> str | None:
     try:
-        connection = await address.connect()
+        connection = await asyncpg.connect(**address.connect_args())
     except _LASTING as error:
         raise _refused(address, str(error)) from error
     except _PASSING as error:

@@ -60,17 +60,19 @@ class Home:
                 for path in {*missing, self.path}:
                     path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o111)
         except OSError as error:
-            raise InvalidArgument(
-                f"{self.path}: {error.strerror}", kind=Kind.SERVER, field="state_dir"
-            ) from error
+            raise _unusable(self.path, error) from error
 
     def own(self) -> int:
         """Hold the directory for this process; return the descriptor that holds it.
 
         Raises:
             Conflict: another process holds it.
+            InvalidArgument: we may not write there.
         """
-        handle = os.open(self._owner_lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            handle = os.open(self._owner_lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise _unusable(self._owner_lock_path, error) from error
         if not try_lock(handle):
             pid = os.pread(handle, 32, 0).decode(errors="replace").strip()
             os.close(handle)
@@ -88,7 +90,17 @@ class Home:
         return os.open(self.cluster, os.O_RDONLY | os.O_DIRECTORY)
 
     def begin_cluster(self, account: Account | None) -> None:
-        """Make an empty directory for initdb, without what an interrupted one left."""
+        """Make an empty directory for initdb, without what an interrupted one left.
+
+        Raises:
+            Conflict: where the cluster goes there is something else.
+        """
+        if self.cluster.exists():
+            raise Conflict(
+                f"{self.cluster} is there and holds no PostgreSQL database (no PG_VERSION): "
+                "move it away, or choose another --state-dir",
+                kind=Kind.SERVER,
+            )
         shutil.rmtree(self.unfinished, ignore_errors=True)
         self.unfinished.mkdir(mode=0o700)
         if account is not None:
@@ -140,10 +152,10 @@ class Home:
     def socket_dir(self, wanted: Path | None, account: Account | None) -> Path:
         """Return a directory, owned by the account, whose socket's path the kernel accepts.
 
-        Without a wish it is the cluster's own, or a short one made for it if that is too deep.
+        Without a wish it is the cluster's own, or a short one made for it if that can't be.
 
         Raises:
-            InvalidArgument: the wanted one is too long, or is not ours.
+            InvalidArgument: the wanted one can't be, or is not ours.
         """
         if wanted is None and _fits(self.cluster):
             return self.cluster
@@ -153,8 +165,8 @@ class Home:
             directory = wanted.absolute()
         else:
             raise InvalidArgument(
-                f"the socket directory {wanted} is too long: a socket's path may have "
-                f"{_MAX_SOCKET_PATH_BYTES} bytes",
+                f"the socket directory {wanted} can't be used: a socket's path may have "
+                f"{_MAX_SOCKET_PATH_BYTES} bytes and no comma",
                 kind=Kind.SERVER,
                 field="socket_dir",
             )
@@ -194,9 +206,14 @@ def try_lock(handle: int) -> bool:
     return True
 
 
+def _unusable(path: Path, error: OSError) -> InvalidArgument:
+    return InvalidArgument(f"{path}: {error.strerror}", kind=Kind.SERVER, field="state_dir")
+
+
 def _fits(directory: Path) -> bool:
     path = directory / f".s.PGSQL.{PORT}"
-    return len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES
+    # A comma separates hosts in a PostgreSQL URL, even an escaped one.
+    return len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES and "," not in str(path)
 
 
 def _claim(directory: Path, account: Account | None) -> None:

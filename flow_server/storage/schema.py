@@ -132,7 +132,8 @@ async def downgrade(engine: AsyncEngine, revision: str) -> str | None:
         if revision not in (_BASE, found, *below):
             known = ", ".join([*below, _BASE])
             raise InvalidArgument(
-                f"{revision}: not a revision below {found}; choose one of {known}",
+                f"{revision}: not a revision below {found or 'an empty database'}; "
+                f"choose one of {known}",
                 kind=Kind.SERVER,
                 field="revision",
             )
