@@ -11,10 +11,10 @@ Linux only: it needs pidfds and /proc. Under systemd the agent's unit needs
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -32,6 +32,8 @@ from party_agent.runtime.process_start import start_supervisor
 from party_agent.runtime.process_state import Scratch, Snapshot, Stage
 from party_agent.runtime.process_watch import Watches
 from party_agent.runtime.supervisor import KILL_SIGNAL
+
+_T = TypeVar("_T")
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ class ProcessRuntime:
         self._exits = Exits()
         self._watches = Watches(self._on_supervisor_end)
         self._starting: dict[str, asyncio.Task[None]] = {}
+        self._working: dict[str, asyncio.Task[Any]] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._ended: dict[str, asyncio.Event] = {}
 
@@ -77,11 +80,11 @@ class ProcessRuntime:
         )
         await asyncio.to_thread(self._tidy)
         for scratch in await asyncio.to_thread(process_state.scratches, self._root):
-            snapshot = await asyncio.to_thread(scratch.read)
+            snapshot = await self._do(scratch.party_run_id, scratch.read)
             if snapshot is not None and snapshot.stage in (Stage.STARTING, Stage.RUNNING):
                 self._watch(snapshot)
             else:
-                await asyncio.to_thread(scratch.settle)
+                await self._do(scratch.party_run_id, scratch.settle)
 
     async def aclose(self) -> None:
         """Stop watching; workloads run on."""
@@ -90,13 +93,15 @@ class ProcessRuntime:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._working:
+            await asyncio.wait(self._working.values())
         self._watches.close()
         self._exits.close()
 
     async def prepare(self, workload: Workload, progress: Progress) -> str:  # noqa: ARG002 - nothing here takes long
         """Look for the command and make the scratch directory; there is no digest."""
         scratch = self._scratch(workload.party_run_id)
-        if await asyncio.to_thread(scratch.read) is not None:
+        if await self._do(scratch.party_run_id, scratch.read) is not None:
             return ""
         log.info(
             "image_ignored",
@@ -106,7 +111,7 @@ class ProcessRuntime:
         )
         spec = process_spec.build(workload, scratch.folder, self._inherited)
         try:
-            await asyncio.to_thread(scratch.create, spec)
+            await self._do(scratch.party_run_id, scratch.create, spec)
         except OSError as problem:
             raise RuntimeUnavailable(
                 f"the scratch directory can't be made: {problem.strerror}"
@@ -116,10 +121,10 @@ class ProcessRuntime:
     async def launch(self, workload: Workload) -> Observation:
         """Start it unless anybody ever did, and say how it is."""
         scratch = self._scratch(workload.party_run_id)
-        snapshot = await asyncio.to_thread(scratch.read)
+        snapshot = await self._do(scratch.party_run_id, scratch.read)
         if snapshot is not None and snapshot.stage in (Stage.PREPARED, Stage.STARTING):
             await asyncio.shield(self._start(scratch))
-            snapshot = await asyncio.to_thread(scratch.read)
+            snapshot = await self._do(scratch.party_run_id, scratch.read)
         if snapshot is None:
             raise RuntimeRefused(
                 Reason.WORKLOAD_VANISHED, "It was not prepared here, or was removed since."
@@ -131,7 +136,7 @@ class ProcessRuntime:
             await self.remove(workload.party_run_id)
             raise process_spec.refusal(snapshot.seen.exit_code or 0, snapshot.error)
         if snapshot.stage in (Stage.PREPARED, Stage.STARTING):
-            complaint = await asyncio.to_thread(scratch.complaint)
+            complaint = await self._do(scratch.party_run_id, scratch.complaint)
             raise RuntimeUnavailable(f"the workload's supervisor did not start it: {complaint}")
         if snapshot.stage is Stage.RUNNING:
             self._watch(snapshot)
@@ -139,7 +144,7 @@ class ProcessRuntime:
 
     async def inspect(self, party_run_id: str) -> Observation | None:
         """Return what there is."""
-        snapshot = await asyncio.to_thread(self._scratch(party_run_id).read)
+        snapshot = await self._do(party_run_id, self._scratch(party_run_id).read)
         return None if snapshot is None else snapshot.seen
 
     async def list(self) -> list[Observation]:
@@ -149,7 +154,7 @@ class ProcessRuntime:
     async def stop(self, party_run_id: str, grace_s: float) -> None:
         """SIGTERM to its process group, then SIGKILL to all that descends from it."""
         await self._join_start(party_run_id)
-        snapshot = await asyncio.to_thread(self._scratch(party_run_id).forbid_start)
+        snapshot = await self._do(party_run_id, self._scratch(party_run_id).forbid_start)
         if snapshot is None or snapshot.claim is None:
             return
         if snapshot.stage is Stage.ENDED:
@@ -171,13 +176,39 @@ class ProcessRuntime:
     async def remove(self, party_run_id: str) -> None:
         """Kill what runs and delete its scratch directory."""
         scratch = self._scratch(party_run_id)
-        while not await asyncio.to_thread(scratch.delete):
+        await self._join_start(party_run_id)
+        while not await self._do(party_run_id, scratch.delete):
             await self.stop(party_run_id, 0)
         self._ended.pop(party_run_id, None)
 
     def exits(self) -> AsyncIterator[str]:
         """Yield the id of each workload soon after its supervisor ended."""
         return self._exits.stream()
+
+    async def _do(self, party_run_id: str, work: Callable[..., _T], *args: Any) -> _T:
+        """Return what `work` returns in a thread.
+
+        Work on one party run never overlaps, not even if the caller was cancelled: what a
+        thread still does for a cancelled verb must not meet the next one.
+        """
+        before = self._working.get(party_run_id)
+
+        async def in_turn() -> _T:
+            if before is not None:
+                await asyncio.wait([before])
+            return await asyncio.to_thread(work, *args)
+
+        task = asyncio.get_running_loop().create_task(in_turn())
+        self._working[party_run_id] = task
+        task.add_done_callback(lambda done: self._work_done(party_run_id, done))
+        return await asyncio.shield(task)
+
+    def _work_done(self, party_run_id: str, task: asyncio.Task[Any]) -> None:
+        if self._working.get(party_run_id) is task:
+            del self._working[party_run_id]
+        # Seen here for the case that a cancelled caller does not see it.
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.debug("work_failed", party_run_id=party_run_id, detail=str(problem))
 
     def _start(self, scratch: Scratch) -> asyncio.Task[None]:
         """Return the one attempt to start that is under way; it survives its caller."""
@@ -210,7 +241,7 @@ class ProcessRuntime:
             raise RuntimeUnavailable(
                 f"no supervisor can be started: {problem.strerror}"
             ) from problem
-        snapshot = await asyncio.to_thread(scratch.read)
+        snapshot = await self._do(scratch.party_run_id, scratch.read)
         if snapshot is not None and snapshot.error is None:
             self._watch(snapshot)
 
@@ -237,7 +268,7 @@ class ProcessRuntime:
 
     async def _bury(self, scratch: Scratch) -> None:
         log.warning("supervisor_vanished", party_run_id=scratch.party_run_id)
-        await asyncio.to_thread(scratch.settle)
+        await self._do(scratch.party_run_id, scratch.settle)
         self._tell(scratch.party_run_id)
 
     def _tell(self, party_run_id: str) -> None:

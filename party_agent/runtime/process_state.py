@@ -145,11 +145,11 @@ class Scratch:
                     kill_marked(self.folder)
                 # In one step, so that a supervisor on its way finds all or nothing.
                 bin_name = f"{_REMOVED_PREFIX}{self.party_run_id}-{time.time_ns()}"
-                removed = self.folder.rename(self.root / bin_name)
+                self.folder.rename(self.root / bin_name)
         except FileNotFoundError:
-            # Never made, or only half: an interrupted `create`.
-            removed = self.folder
-        shutil.rmtree(removed, ignore_errors=True)
+            # Never made, or only half: a crash during `create`.
+            shutil.rmtree(self.folder, ignore_errors=True)
+        empty_bin(self.root, self.party_run_id)
         return True
 
     def complaint(self) -> str:
@@ -207,9 +207,9 @@ def is_party_run_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def empty_bin(root: Path) -> None:
-    """Finish the removals that a crash interrupted."""
-    for removed in root.glob(f"{_REMOVED_PREFIX}*"):
+def empty_bin(root: Path, party_run_id: str = "*") -> None:
+    """Finish removals, also those that a crash interrupted; by default of all party runs."""
+    for removed in root.glob(f"{_REMOVED_PREFIX}{party_run_id}-*"):
         shutil.rmtree(removed, ignore_errors=True)
 
 
