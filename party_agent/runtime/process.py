@@ -1,0 +1,289 @@
+"""Runs workloads as plain processes: what a site does that has no container engine.
+
+The image is ignored; `process_spec` says what else a plain process does not get. Each party
+run has a scratch directory under the state directory and, once launched, a supervisor that
+outlives the agent and writes down how the workload ended.
+
+Linux only: it needs pidfds and /proc. Under systemd the agent's unit needs
+`KillMode=process`, or a restart of the agent kills the workloads with it.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from flow_contract.reasons import Reason
+from party_agent.runtime import process_spec, process_state
+from party_agent.runtime.exits import Exits
+from party_agent.runtime.port import (
+    Observation,
+    Progress,
+    RuntimeRefused,
+    RuntimeUnavailable,
+    Workload,
+)
+from party_agent.runtime.process_start import start_supervisor
+from party_agent.runtime.process_state import Scratch, Snapshot, Stage
+from party_agent.runtime.process_watch import Watches
+from party_agent.runtime.supervisor import KILL_SIGNAL
+
+_T = TypeVar("_T")
+
+log = structlog.get_logger(__name__)
+
+
+class ProcessRuntime:
+    """Runs workloads under `state_dir`, which belongs to one agent.
+
+    `environ` is the agent's own environment, of which workloads get a harmless few names.
+    `start_timeout_s` bounds the start phase; `kill_timeout_s` how long a supervisor that was
+    told to kill may take before it is killed itself.
+    """
+
+    name = "process"
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        environ: Mapping[str, str],
+        start_timeout_s: float = 60.0,
+        kill_timeout_s: float = 30.0,
+    ) -> None:
+        self._root = state_dir.resolve()
+        self._inherited = process_spec.inherited_env(environ)
+        self._start_timeout_s = start_timeout_s
+        self._kill_timeout_s = kill_timeout_s
+        self._closed = False
+        self._exits = Exits()
+        self._watches = Watches(self._on_supervisor_end)
+        self._starting: dict[str, asyncio.Task[None]] = {}
+        self._working: dict[str, asyncio.Task[Any]] = {}
+        self._settling: set[asyncio.Task[None]] = set()
+        self._ended: dict[str, asyncio.Event] = {}
+
+    async def open(self) -> None:
+        """Find what earlier agents left and watch what still runs."""
+        if not hasattr(os, "pidfd_open"):
+            raise RuntimeUnavailable("the process runtime needs Linux; use a container engine")
+        log.warning(
+            "isolation_missing",
+            runtime=self.name,
+            detail="workloads run as this agent's own user, see its files and its network, "
+            "and most limits don't hold; use a container engine for code you don't trust",
+        )
+        await asyncio.to_thread(self._tidy)
+        for scratch in await asyncio.to_thread(process_state.scratches, self._root):
+            snapshot = await self._do(scratch.party_run_id, scratch.read)
+            if snapshot is not None and snapshot.stage in (Stage.STARTING, Stage.RUNNING):
+                self._watch(snapshot)
+            else:
+                await self._do(scratch.party_run_id, scratch.settle)
+
+    async def aclose(self) -> None:
+        """Stop watching; workloads run on."""
+        self._closed = True
+        tasks = [*self._starting.values(), *self._settling]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._working:
+            await asyncio.wait(self._working.values())
+        self._watches.close()
+        self._exits.close()
+
+    async def prepare(self, workload: Workload, progress: Progress) -> str:  # noqa: ARG002 - nothing here takes long
+        """Look for the command and make the scratch directory; there is no digest."""
+        scratch = self._scratch(workload.party_run_id)
+        if await self._do(scratch.party_run_id, scratch.read) is not None:
+            return ""
+        log.info(
+            "image_ignored",
+            party_run_id=workload.party_run_id,
+            image=workload.image_url,
+            not_enforced=process_spec.not_enforced(workload),
+        )
+        spec = process_spec.build(workload, scratch.folder, self._inherited)
+        try:
+            await self._do(scratch.party_run_id, scratch.create, spec)
+        except OSError as problem:
+            raise RuntimeUnavailable(
+                f"the scratch directory can't be made: {problem.strerror}"
+            ) from problem
+        return ""
+
+    async def launch(self, workload: Workload) -> Observation:
+        """Start it unless anybody ever did, and say how it is."""
+        scratch = self._scratch(workload.party_run_id)
+        snapshot = await self._do(scratch.party_run_id, scratch.read)
+        if snapshot is not None and snapshot.stage in (Stage.PREPARED, Stage.STARTING):
+            await asyncio.shield(self._start(scratch))
+            snapshot = await self._do(scratch.party_run_id, scratch.read)
+        if snapshot is None:
+            raise RuntimeRefused(
+                Reason.WORKLOAD_VANISHED, "It was not prepared here, or was removed since."
+            )
+        if snapshot.stage is Stage.STOPPED:
+            await self.remove(workload.party_run_id)
+            raise RuntimeRefused(Reason.STOPPED_BY_USER, "It was stopped before it started.")
+        if snapshot.error is not None:
+            await self.remove(workload.party_run_id)
+            raise process_spec.refusal(snapshot.seen.exit_code or 0, snapshot.error)
+        if snapshot.stage in (Stage.PREPARED, Stage.STARTING):
+            complaint = await self._do(scratch.party_run_id, scratch.complaint)
+            raise RuntimeUnavailable(f"the workload's supervisor did not start it: {complaint}")
+        if snapshot.stage is Stage.RUNNING:
+            self._watch(snapshot)
+        return snapshot.seen
+
+    async def inspect(self, party_run_id: str) -> Observation | None:
+        """Return what there is."""
+        snapshot = await self._do(party_run_id, self._scratch(party_run_id).read)
+        return None if snapshot is None else snapshot.seen
+
+    async def list(self) -> list[Observation]:
+        """Return every workload that was not removed."""
+        return await asyncio.to_thread(process_state.observe_all, self._root)
+
+    async def stop(self, party_run_id: str, grace_s: float) -> None:
+        """SIGTERM to its process group, then SIGKILL to all that descends from it."""
+        await self._join_start(party_run_id)
+        snapshot = await self._do(party_run_id, self._scratch(party_run_id).forbid_start)
+        if snapshot is None or snapshot.claim is None:
+            return
+        if snapshot.stage is Stage.ENDED:
+            return
+        ended = self._watch(snapshot)
+        for signum, wait_s in (
+            (signal.SIGTERM, grace_s),
+            (KILL_SIGNAL, self._kill_timeout_s),
+        ):
+            self._watches.send(party_run_id, signum)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await ended.wait()
+                return
+        # A supervisor that does not answer: the kernel kills its child with it.
+        self._watches.send(party_run_id, signal.SIGKILL)
+        await ended.wait()
+
+    async def remove(self, party_run_id: str) -> None:
+        """Kill what runs and delete its scratch directory."""
+        scratch = self._scratch(party_run_id)
+        await self._join_start(party_run_id)
+        while not await self._do(party_run_id, scratch.delete):
+            await self.stop(party_run_id, 0)
+        self._ended.pop(party_run_id, None)
+
+    def exits(self) -> AsyncIterator[str]:
+        """Yield the id of each workload soon after its supervisor ended."""
+        return self._exits.stream()
+
+    async def _do(self, party_run_id: str, work: Callable[..., _T], *args: Any) -> _T:
+        """Return what `work` returns in a thread.
+
+        Work on one party run never overlaps, not even if the caller was cancelled: what a
+        thread still does for a cancelled verb must not meet the next one.
+        """
+        before = self._working.get(party_run_id)
+
+        async def in_turn() -> _T:
+            if before is not None:
+                await asyncio.wait([before])
+            return await asyncio.to_thread(work, *args)
+
+        task = asyncio.get_running_loop().create_task(in_turn())
+        self._working[party_run_id] = task
+        task.add_done_callback(lambda done: self._work_done(party_run_id, done))
+        return await asyncio.shield(task)
+
+    def _work_done(self, party_run_id: str, task: asyncio.Task[Any]) -> None:
+        if self._working.get(party_run_id) is task:
+            del self._working[party_run_id]
+        # Seen here for the case that a cancelled caller does not see it.
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.debug("work_failed", party_run_id=party_run_id, detail=str(problem))
+
+    def _start(self, scratch: Scratch) -> asyncio.Task[None]:
+        """Return the one attempt to start that is under way; it survives its caller."""
+        party_run_id = scratch.party_run_id
+        task = self._starting.get(party_run_id)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._try_start(scratch))
+            self._starting[party_run_id] = task
+            task.add_done_callback(lambda done: self._start_done(party_run_id, done))
+        return task
+
+    def _start_done(self, party_run_id: str, task: asyncio.Task[None]) -> None:
+        del self._starting[party_run_id]
+        # Whoever waits gets it too; if nobody does any more, it must be seen here.
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.warning("start_failed", party_run_id=party_run_id, detail=str(problem))
+
+    async def _try_start(self, scratch: Scratch) -> None:
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await start_supervisor(scratch.folder, self._inherited, self._watches.reap)
+        except FileNotFoundError:
+            # Removed meanwhile: there was nowhere to write its log.
+            return
+        except TimeoutError:
+            raise RuntimeUnavailable(
+                f"the workload did not start in {self._start_timeout_s:g} seconds"
+            ) from None
+        except OSError as problem:
+            raise RuntimeUnavailable(
+                f"no supervisor can be started: {problem.strerror}"
+            ) from problem
+        snapshot = await self._do(scratch.party_run_id, scratch.read)
+        if snapshot is not None and snapshot.error is None:
+            self._watch(snapshot)
+
+    async def _join_start(self, party_run_id: str) -> None:
+        """Wait for a start whose caller was cancelled."""
+        task = self._starting.get(party_run_id)
+        if task is not None:
+            await asyncio.wait([task])
+
+    def _watch(self, snapshot: Snapshot) -> asyncio.Event:
+        """Return the event of the workload's end; its exit will be told."""
+        party_run_id = snapshot.seen.party_run_id
+        ended = self._ended.setdefault(party_run_id, asyncio.Event())
+        if snapshot.claim is not None and not ended.is_set():
+            self._watches.watch(party_run_id, snapshot.claim)
+        return ended
+
+    def _on_supervisor_end(self, party_run_id: str) -> None:
+        scratch = self._scratch(party_run_id)
+        if scratch.has_ended:
+            self._tell(party_run_id)
+        elif not self._closed:
+            self._own(self._bury(scratch))
+
+    async def _bury(self, scratch: Scratch) -> None:
+        log.warning("supervisor_vanished", party_run_id=scratch.party_run_id)
+        await self._do(scratch.party_run_id, scratch.settle)
+        self._tell(scratch.party_run_id)
+
+    def _tell(self, party_run_id: str) -> None:
+        self._exits.put(party_run_id)
+        if party_run_id in self._ended:
+            self._ended[party_run_id].set()
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    def _scratch(self, party_run_id: str) -> Scratch:
+        return Scratch(self._root, party_run_id)
+
+    def _tidy(self) -> None:
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        process_state.empty_bin(self._root)
