@@ -14,6 +14,7 @@ import structlog
 from flow_contract.lifecycle import Desired, PartyRunEvent, PartyRunState
 from party_agent import endings
 from party_agent.runtime.port import (
+    Observation,
     Phase,
     Progress,
     Runtime,
@@ -63,7 +64,7 @@ class Controller:
                 return endings.unanswered(unit, self._now())
             return endings.refused(unit, refusal, self._now())
 
-    async def _act(self, unit: Unit, progress: Progress) -> Unit:
+    async def _act(self, unit: Unit, progress: Progress) -> Unit:  # noqa: PLR0911  one per state
         if unit.is_final:
             return await self._remove(unit)
         if unit.desired is Desired.STOPPED:
@@ -110,10 +111,13 @@ class Controller:
         seen = await self._runtime.inspect(unit.party_run_id)
         if seen is None or seen.phase is Phase.PREPARED:
             return endings.stopped(unit, None, self._now())
-        if unit.stop_stage is StopStage.ENDED:
-            if seen.phase is not Phase.EXITED:
-                return replace(endings.unanswered(unit, self._now()), stop_stage=StopStage.ASKED)
+        if unit.stop_stage is StopStage.NONE:
+            return self._before_stop(unit, seen)
+        if seen.phase is Phase.EXITED:
             return endings.stopped(unit, seen, self._now())
+        return replace(endings.unanswered(unit, self._now()), stop_stage=StopStage.ASKED)
+
+    def _before_stop(self, unit: Unit, seen: Observation) -> Unit:
         if seen.phase is not Phase.EXITED:
             return replace(unit, stop_stage=StopStage.ASKED, failures=0)
         # It had ended by itself before the stop reached it, so that is what happened.

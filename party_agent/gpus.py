@@ -92,11 +92,11 @@ class GpuAllocator:
 
     def why_waiting(self, party_run_id: str) -> str:
         """Return a sentence for people, empty for who does not wait."""
-        for ahead, ask in enumerate(self._queue):
-            if ask.party_run_id == party_run_id:
-                break
-        else:
+        line = self.waiting()
+        if party_run_id not in line:
             return ""
+        ahead = line.index(party_run_id)
+        ask = self._queue[ahead]
         what = f"GPU {', '.join(ask.ids)}" if ask.ids else _gpus(ask.count)
         text = f"waiting for {what}; {len(self._free())} of {len(self._inventory.ids)} free"
         if ahead:

@@ -20,9 +20,13 @@ _UNIT = TypeAdapter(Unit)
 
 _SCHEMA_VERSION = 1
 
+# Assignments of party runs that ended longer ago than this many others are not on their way.
+KEPT_ENDED = 5_000
+
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE units (party_run_id TEXT PRIMARY KEY, unit TEXT NOT NULL) STRICT;
+CREATE TABLE ended (number INTEGER PRIMARY KEY, party_run_id TEXT NOT NULL) STRICT;
 """
 
 
@@ -85,8 +89,19 @@ class Journal:
             (unit.party_run_id, document),
         )
 
+    def load_ended(self) -> list[str]:
+        """Return the ids of forgotten party runs, the newest KEPT_ENDED, oldest first."""
+        newest = "SELECT number FROM ended ORDER BY number DESC LIMIT ?"
+        self._database.execute(f"DELETE FROM ended WHERE number NOT IN ({newest})", (KEPT_ENDED,))  # noqa: S608  a literal
+        return [
+            row[0]
+            for row in self._database.execute("SELECT party_run_id FROM ended ORDER BY number")
+        ]
+
     async def forget(self, party_run_id: str) -> None:
-        """Remove the unit; one that is not there is fine."""
+        """Keep nothing of the unit but its id, so that it is never run a second time."""
+        # In this order a crash in between leaves a unit that is forgotten again.
+        await self._write("INSERT INTO ended (party_run_id) VALUES (?)", (party_run_id,))
         await self._write("DELETE FROM units WHERE party_run_id = ?", (party_run_id,))
 
     def close(self) -> None:
@@ -142,9 +157,7 @@ def _open(state_dir: Path | None) -> sqlite3.Connection:
             f"the journal in {state_dir} was written by a newer agent; upgrade this one"
         )
     if version < _SCHEMA_VERSION:
-        database.executescript(
-            f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
-        )
+        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
     if state_dir is not None:
         (state_dir / "journal.sqlite3").chmod(0o600)
     return database

@@ -41,7 +41,8 @@ class Status:
 class Unit:
     """One party run at this site.
 
-    `sequence` counts its reports, `acked` is the newest that the server has stored.
+    `sequence` counts its reports, `acked` is the newest that the server has stored; units that
+    differ in it alone are equal, for it is worth no write of its own.
     `removed`: the runtime holds nothing of it any more, which is what frees its GPUs.
     `abandoned`: the server no longer names it, so nobody waits for its last report.
     `failures` counts calls in a row that the runtime could not answer; not journaled.
@@ -55,7 +56,7 @@ class Unit:
     removed: bool = False
     abandoned: bool = False
     sequence: int = 0
-    acked: int = 0
+    acked: int = field(default=0, compare=False)
     failures: int = field(default=0, compare=False)
 
     @property

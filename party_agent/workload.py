@@ -16,23 +16,24 @@ LABEL_PREFIX = "fedflow."
 
 
 def make_workload(
-    spec: WorkloadSpec, site: policy.Site, gpu_ids: tuple[str, ...], output: Path | None
+    spec: WorkloadSpec, site: policy.Site, gpu_ids: tuple[str, ...], outputs: Path | None
 ) -> Workload:
-    """Return the workload; `output` is the host directory behind /output, None for none.
+    """Return the workload, its own directory below `outputs` made; None means no /output.
 
     Raises:
         RuntimeRefused: the site's rules forbid it.
     """
     policy.check(site, spec)
     binds = policy.data_binds(site, spec)
-    if output is not None:
+    if outputs is not None:
+        output = make_output(outputs, spec)
         binds = (*binds, Bind(source=output, target=OUTPUT_TARGET, writable=True))
     return Workload(
         party_run_id=spec.party_run_id,
         image_url=spec.image_url,
         workdir=spec.workdir,
         command=spec.command,
-        env=environment(spec, has_output=output is not None),
+        env=environment(spec, has_output=outputs is not None),
         binds=binds,
         resources=spec.resources,
         gpu_ids=gpu_ids,
