@@ -8,9 +8,8 @@ import asyncio
 import re
 from typing import NoReturn, cast
 
-import grpc
+import grpc.aio
 import structlog
-from grpc import aio
 
 from flow_contract.assignments import Assignment
 from flow_contract.errors import InvalidArgument
@@ -50,7 +49,7 @@ _FOR_PEOPLE = {
     grpc.StatusCode.UNIMPLEMENTED: "what answers there is not a flow server",
 }
 
-_Call = aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
+_Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
 
 log = structlog.get_logger()
 
@@ -101,7 +100,7 @@ class Link:
         """Serve one session to its end; return how long to wait before the next."""
         try:
             await self._session()
-        except aio.AioRpcError as error:
+        except grpc.aio.AioRpcError as error:
             if error.code() in _FOR_PEOPLE:
                 return self._ask_people(error)
             why = f"{error.code().name}: {error.details()}"
@@ -111,7 +110,7 @@ class Link:
         log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
         return delay_s
 
-    def _ask_people(self, error: aio.AioRpcError) -> float:
+    def _ask_people(self, error: grpc.aio.AioRpcError) -> float:
         delay_s = self._backoff.long_s()
         log.error(
             "connection_refused",
@@ -125,7 +124,7 @@ class Link:
         return delay_s
 
     async def _session(self) -> None:
-        async with aio.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+        async with grpc.aio.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
             call: _Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
             try:
                 async with asyncio.timeout(WELCOME_DEADLINE_S):
@@ -203,7 +202,7 @@ class Link:
 
 async def _read(call: _Call) -> agents_pb2.ServerMessage:
     message = await call.read()
-    if message is aio.EOF:
+    if message is grpc.aio.EOF:
         raise SessionEnded("the server closed the stream")
     return cast(agents_pb2.ServerMessage, message)
 

@@ -94,7 +94,11 @@ class UnitLoop:
             try:
                 delay_s = await self._turn()
             except Exception:  # noqa: BLE001  the unit's supervisor: the others must go on
-                delay_s = self._survive()
+                incident = ids.new_id()
+                log.exception(
+                    "unit_step_failed", party_run_id=self.unit.party_run_id, incident=incident
+                )
+                delay_s = self._survive(incident)
             if delay_s != 0:
                 await self._wait(delay_s)
         await self._forget()
@@ -188,9 +192,7 @@ class UnitLoop:
         await self._stop_asked.wait()
         return self.unit
 
-    def _survive(self) -> float:
-        incident = ids.new_id()
-        log.exception("unit_step_failed", party_run_id=self.unit.party_run_id, incident=incident)
+    def _survive(self, incident: str) -> float:
         failures = self.unit.failures + 1
         if not self.unit.is_final:
             message = f"The agent hit a defect and tries again; its log knows it as {incident}."
