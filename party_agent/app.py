@@ -118,9 +118,18 @@ class Agent:
             self._journal.close()
             self._done.set()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the agent was asked to leave."""
+        return self._closing.is_set()
+
+    def close_soon(self) -> None:
+        """Ask `run` to end; does not wait for it."""
+        self._closing.set()
+
     async def aclose(self) -> None:
         """Let `run` end, and wait for it. May come before `run`, and twice."""
-        self._closing.set()
+        self.close_soon()
         if self._is_running:
             await self._done.wait()
         else:

@@ -23,7 +23,7 @@ from party_agent.reporter import Reporter
 from party_agent.tasks import first_of
 from party_agent.units import Units, Unreadable
 
-WELCOME_DEADLINE_S = 30.0
+WELCOME_DEADLINE_S = 60.0
 DEFAULT_HEARTBEAT_S = 60.0
 
 # Party-run ids become directory and container names.
@@ -105,7 +105,7 @@ class Link:
                 return self._ask_people(error)
             why = f"{error.code().name}: {error.details()}"
         except (SessionEnded, TimeoutError) as error:
-            why = str(error) or f"no welcome within {WELCOME_DEADLINE_S:g} s"
+            why = str(error) or f"no assignments within {WELCOME_DEADLINE_S:g} s"
         delay_s = self._backoff.next_s()
         log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
         return delay_s
@@ -153,10 +153,12 @@ class Link:
         first = await _read(call)
         if first.WhichOneof("body") != "welcome":
             raise SessionEnded("the server's first message was no welcome")
-        second = await _read(call)
-        if not second.assignments.complete:
-            raise SessionEnded("the server's second message was not all its assignments")
-        self._handle(second)
+        # Until they are complete nothing is known of what the server wants no more.
+        is_complete = False
+        while not is_complete:
+            message = await _read(call)
+            self._handle(message)
+            is_complete = message.assignments.complete
         return first.welcome
 
     async def _receive(self, call: _Call) -> NoReturn:

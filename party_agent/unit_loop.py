@@ -93,7 +93,7 @@ class UnitLoop:
             self._wake.clear()
             try:
                 delay_s = await self._turn()
-            except Exception:  # noqa: BLE001  the unit's supervisor: the others must go on
+            except Exception:  # the unit's supervisor: the others must go on
                 incident = ids.new_id()
                 log.exception(
                     "unit_step_failed", party_run_id=self.unit.party_run_id, incident=incident
