@@ -1,0 +1,181 @@
+"""The agent put together: settings and a runtime in, a connected site out.
+
+Many agents may live in one event loop; nothing here is global.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+import structlog
+
+from flow_contract.parties import Inventory
+from party_agent import machine
+from party_agent.backoff import Backoff
+from party_agent.clock import Clock, SystemClock
+from party_agent.gpus import GpuInventory
+from party_agent.journal import Journal
+from party_agent.link import Link
+from party_agent.policy import Site
+from party_agent.reporter import Reporter
+from party_agent.runtime.port import Runtime
+from party_agent.settings import AgentSettings
+from party_agent.units import Units
+
+# For the last reports to be acknowledged before an agent that stops everything leaves.
+DRAIN_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Agent:
+    """One party's agent. `connected` is set while the server's assignments are current."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        runtime: Runtime,
+        *,
+        gpus: GpuInventory | None = None,
+        clock: Clock | None = None,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        """Take the state directory; `gpus` None means those that the settings name.
+
+        Raises:
+            StateDirInUse: another agent is using the state directory.
+            StateDirUnusable: it can't be read or written.
+        """
+        self._settings = settings
+        self._runtime = runtime
+        self._closing = asyncio.Event()
+        self._done = asyncio.Event()
+        self._is_running = False
+        clock = clock or SystemClock()
+        gpus = gpus or GpuInventory(ids=settings.gpus)
+        self._journal = Journal(settings.state_dir)
+        self._reporter = Reporter()
+        site = Site(
+            data=settings.data,
+            allow_network=settings.allow_network,
+            cpus=machine.cpus(),
+            memory_bytes=machine.memory_bytes(),
+        )
+        state_dir = settings.state_dir
+        self.units = Units(
+            site=site,
+            runtime=runtime,
+            journal=self._journal,
+            reporter=self._reporter,
+            gpus=gpus,
+            clock=clock,
+            outputs=state_dir.absolute() / "outputs" if state_dir is not None else None,
+        )
+        self._link = Link(
+            target=settings.server,
+            federated_id=settings.party,
+            name=settings.name,
+            instance_id=self._journal.instance_id,
+            inventory=Inventory(
+                runtime=runtime.name,
+                agent_version=version(),
+                cpus=site.cpus,
+                memory_bytes=site.memory_bytes,
+                gpu_ids=gpus.ids,
+                data_names=tuple(sorted(site.data)),
+            ),
+            units=self.units,
+            reporter=self._reporter,
+            clock=clock,
+            backoff=Backoff(
+                first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
+            ),
+        )
+
+    @property
+    def connected(self) -> asyncio.Event:
+        """Set while the server's assignments are current."""
+        return self._link.connected
+
+    async def run(self) -> None:
+        """Serve until `aclose`; returns when everything is released.
+
+        Raises:
+            RuntimeUnavailable: the runtime does not answer at the start.
+            StateDirUnusable: the journal can't be read.
+        """
+        self._is_running = True
+        try:
+            if not self._closing.is_set():
+                await self._serve()
+        finally:
+            await self.units.aclose()
+            await self._runtime.aclose()
+            self._journal.close()
+            self._done.set()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the agent was asked to leave."""
+        return self._closing.is_set()
+
+    def close_soon(self) -> None:
+        """Ask `run` to end; does not wait for it."""
+        self._closing.set()
+
+    async def aclose(self) -> None:
+        """Let `run` end, and wait for it. May come before `run`, and twice."""
+        self.close_soon()
+        if self._is_running:
+            await self._done.wait()
+        else:
+            self._journal.close()
+
+    async def _serve(self) -> None:
+        await self._runtime.open()
+        await self.units.open()
+        link = asyncio.create_task(self._link.run())
+        ready = asyncio.create_task(self._say_ready())
+        try:
+            await self._closing.wait()
+            if self._settings.on_exit == "stop":
+                await self.units.stop_all()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN_S if self.connected.is_set() else 0):
+                        await self._reporter.drained()
+        finally:
+            link.cancel()
+            ready.cancel()
+            await asyncio.gather(link, ready, return_exceptions=True)
+
+    async def _say_ready(self) -> None:
+        await self.connected.wait()
+        path = self._settings.ready_file
+        if path is not None:
+            write_ready_file(
+                path,
+                {
+                    "party": self._settings.party,
+                    "server": self._settings.server,
+                    "runtime": self._runtime.name,
+                },
+            )
+
+
+def write_ready_file(path: Path, content: dict[str, str]) -> None:
+    """Write the JSON file whole or not at all: who sees it can read it."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(json.dumps(content) + "\n")
+    draft.replace(path)
+
+
+def version() -> str:
+    """Return the installed version, or that there is none: a source tree."""
+    try:
+        return metadata.version("fedflow")
+    except metadata.PackageNotFoundError:
+        return "source"

@@ -1,0 +1,89 @@
+"""`fedflow agent`: the command line of one party's agent.
+
+Importing this costs click and nothing else; the agent is imported when it runs.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(short_help="Run a party's agent: dial the server, run its share of each run.")
+@click.option("--server", metavar="HOST:PORT", help="The flow server to dial.")
+@click.option("--party", metavar="ID", help="This party's id (federated_id).")
+@click.option("--name", metavar="NAME", help="A name for people; the id where left out.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["auto", "docker", "process", "memory"]),
+    help="Where workloads run. auto: docker where an engine answers, else process.",
+)
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Data that runs may name, mounted read-only. May be repeated.",
+)
+@click.option("--gpus", metavar="A,B,C", help="The GPUs to use; all that are found if left out.")
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="What survives a restart, and the outputs. One agent per directory."
+    " Default: ~/.local/state/fedflow/agents/ID",
+)
+@click.option("--allow-network", is_flag=True, default=None, help="Let templates ask for network.")
+@click.option("--warm-sandboxes", type=int, metavar="N", help="Sandboxes kept ready (docker).")
+@click.option(
+    "--on-exit",
+    type=click.Choice(["keep", "stop"]),
+    help="At SIGTERM or Ctrl-C, let workloads run on (keep, the default) or stop them all.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write this JSON file once connected.",
+)
+@click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+def agent(**options: Any) -> None:
+    """Run a party's agent: dial the server, run its share of each run, report.
+
+    Each option can also be set as FEDFLOW_AGENT_<OPTION>. Ctrl-C ends the agent; its workloads
+    run on and are adopted by the next one, unless --on-exit says otherwise.
+    """
+    given = {key: value for key, value in options.items() if value not in (None, ())}
+    problems = _parse_data(given)
+    if "gpus" in given:
+        given["gpus"] = tuple(part.strip() for part in given["gpus"].split(","))
+
+    from pydantic import ValidationError  # noqa: PLC0415  --help must stay quick
+
+    from party_agent import main  # noqa: PLC0415  the same
+    from party_agent import settings as settings_module  # noqa: PLC0415  the same
+
+    try:
+        settings = settings_module.AgentSettings(**given)
+    except ValidationError as error:
+        problems += settings_module.problems(error)
+    if problems:
+        raise click.UsageError("\n".join(problems))
+    if settings.state_dir is None and settings.runtime != "memory":
+        state_dir = Path.home() / ".local/state/fedflow/agents" / settings.party
+        settings = settings.model_copy(update={"state_dir": state_dir})
+    raise SystemExit(main.run(settings))
+
+
+def _parse_data(given: dict[str, Any]) -> list[str]:
+    problems = []
+    data: dict[str, str] = {}
+    for item in given.pop("data", ()):
+        name, separator, path = item.partition("=")
+        if not separator or not name or not path:
+            problems.append(f"--data: {item!r} is not NAME=PATH")
+        elif name in data:
+            problems.append(f"--data: {name!r} is given twice")
+        else:
+            data[name] = path
+    if data:
+        given["data"] = data
+    return problems

@@ -1,0 +1,132 @@
+"""One step of one party run: one operation of the runtime at most, then a new unit.
+
+It never loops and never sleeps; who calls it does. Each step may run twice: a crash can come
+after the operation and before the journal, and the next step finds what the first one left.
+A step that returns an equal unit has nothing to do until something outside changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from flow_contract.lifecycle import Desired, PartyRunEvent, PartyRunState
+from party_agent import endings
+from party_agent.runtime.port import (
+    Observation,
+    Phase,
+    Progress,
+    Runtime,
+    RuntimeRefused,
+    RuntimeUnavailable,
+    Workload,
+)
+from party_agent.unit import StopStage, Unit
+
+FIRST_RETRY_S = 1.0
+MAX_RETRY_S = 60.0
+
+log = structlog.get_logger()
+
+
+def retry_delay_s(failures: int) -> float:
+    """Return how long to wait after `failures` calls in a row that nobody answered."""
+    return min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures - 1, 10))
+
+
+class Controller:
+    """Steps units. `make_workload` raises RuntimeRefused where the site's rules forbid one."""
+
+    def __init__(
+        self,
+        *,
+        runtime: Runtime,
+        make_workload: Callable[[Unit], Workload],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._runtime = runtime
+        self._make_workload = make_workload
+        self._now = now
+
+    async def step(self, unit: Unit, progress: Progress) -> Unit:
+        """Return the unit after its next operation; `progress` hears of a slow one's stages."""
+        try:
+            return await self._act(unit, progress)
+        except RuntimeUnavailable as error:
+            log.warning("runtime_unavailable", party_run_id=unit.party_run_id, error=str(error))
+            return endings.unanswered(unit, self._now())
+        except RuntimeRefused as refusal:
+            if unit.is_final:
+                log.warning(
+                    "removal_refused", party_run_id=unit.party_run_id, error=refusal.message
+                )
+                return endings.unanswered(unit, self._now())
+            return endings.refused(unit, refusal, self._now())
+
+    async def _act(self, unit: Unit, progress: Progress) -> Unit:  # noqa: PLR0911  one per state
+        if unit.is_final:
+            return await self._remove(unit)
+        if unit.desired is Desired.STOPPED:
+            return await self._stop(unit)
+        match unit.status.state:
+            case PartyRunState.PENDING:
+                self._make_workload(unit)
+                return endings.moved(unit, PartyRunEvent.PREPARE, self._now())
+            case PartyRunState.PREPARING:
+                return await self._prepare(unit, progress)
+            case PartyRunState.PREPARED if unit.desired is Desired.RUNNING:
+                # Written down before the launch: from here on something may be running.
+                return endings.moved(unit, PartyRunEvent.LAUNCH, self._now())
+            case PartyRunState.LAUNCHING:
+                return await self._launch(unit)
+            case PartyRunState.RUNNING:
+                return await self._look(unit)
+        return endings.answered(unit, self._now())
+
+    async def _prepare(self, unit: Unit, progress: Progress) -> Unit:
+        digest = await self._runtime.prepare(self._make_workload(unit), progress)
+        after = endings.moved(unit, PartyRunEvent.PREPARED, self._now())
+        return replace(after, status=replace(after.status, image_digest=digest))
+
+    async def _launch(self, unit: Unit) -> Unit:
+        seen = await self._runtime.launch(self._make_workload(unit))
+        after = endings.started(unit, seen, self._now())
+        return after if seen.phase is not Phase.EXITED else endings.exited(after, seen, self._now())
+
+    async def _look(self, unit: Unit) -> Unit:
+        seen = await self._runtime.inspect(unit.party_run_id)
+        if seen is None or seen.phase is Phase.PREPARED:
+            return endings.vanished(unit, self._now())
+        if seen.phase is Phase.EXITED:
+            return endings.exited(unit, seen, self._now())
+        return endings.answered(unit, self._now())
+
+    async def _stop(self, unit: Unit) -> Unit:
+        if unit.status.state not in (PartyRunState.LAUNCHING, PartyRunState.RUNNING):
+            return endings.stopped(unit, None, self._now())
+        if unit.stop_stage is StopStage.ASKED:
+            await self._runtime.stop(unit.party_run_id, unit.spec.stop_grace_s)
+            return replace(unit, stop_stage=StopStage.ENDED, failures=0)
+        seen = await self._runtime.inspect(unit.party_run_id)
+        if seen is None or seen.phase is Phase.PREPARED:
+            return endings.stopped(unit, None, self._now())
+        if unit.stop_stage is StopStage.NONE:
+            return self._before_stop(unit, seen)
+        if seen.phase is Phase.EXITED:
+            return endings.stopped(unit, seen, self._now())
+        return replace(endings.unanswered(unit, self._now()), stop_stage=StopStage.ASKED)
+
+    def _before_stop(self, unit: Unit, seen: Observation) -> Unit:
+        if seen.phase is not Phase.EXITED:
+            return replace(unit, stop_stage=StopStage.ASKED, failures=0)
+        # It had ended by itself before the stop reached it, so that is what happened.
+        if unit.status.state is PartyRunState.LAUNCHING:
+            unit = endings.started(unit, seen, self._now())
+        return endings.exited(unit, seen, self._now())
+
+    async def _remove(self, unit: Unit) -> Unit:
+        if unit.removed:
+            return unit
+        await self._runtime.remove(unit.party_run_id)
+        return replace(unit, removed=True, failures=0)

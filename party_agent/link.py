@@ -1,0 +1,218 @@
+"""The one connection: dial out, say hello, converge, report; and again after every failure.
+
+Nothing here is worth keeping: whatever goes wrong ends the whole session, and the next one
+starts from the complete assignments and resends what was not acknowledged.
+"""
+
+import asyncio
+import re
+from typing import NoReturn, cast
+
+import grpc.aio
+import structlog
+
+from flow_contract.assignments import Assignment
+from flow_contract.errors import InvalidArgument
+from flow_contract.parties import Inventory
+from flow_wire import agents_pb2, agents_pb2_grpc
+from flow_wire.codec.assignments import decode_assignment, encode_report
+from flow_wire.codec.parties import encode_inventory
+from party_agent.backoff import Backoff
+from party_agent.clock import Clock
+from party_agent.reporter import Reporter
+from party_agent.tasks import first_of
+from party_agent.units import Units, Unreadable
+
+WELCOME_DEADLINE_S = 60.0
+DEFAULT_HEARTBEAT_S = 60.0
+
+# Party-run ids become directory and container names.
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Our own back-off decides when to dial; the channel lives for one session.
+    ("grpc.enable_retries", 0),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # A connection of its own for each agent, also where many live in one process.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+# Only a person can change these: a second agent of the same party, a wrong id, no Fedflow there.
+_FOR_PEOPLE = {
+    grpc.StatusCode.ALREADY_EXISTS: "another agent of this party is connected; stop one of them",
+    grpc.StatusCode.INVALID_ARGUMENT: "the server does not accept this agent's hello",
+    grpc.StatusCode.UNAUTHENTICATED: "the server does not know who this agent is",
+    grpc.StatusCode.PERMISSION_DENIED: "the server does not let this agent in",
+    grpc.StatusCode.UNIMPLEMENTED: "what answers there is not a flow server",
+}
+
+_Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
+
+log = structlog.get_logger()
+
+
+class SessionEnded(Exception):
+    """The server closed the stream, or broke the protocol; the message says which."""
+
+
+class Link:
+    """Keeps one session with the server open. `connected` is set while assignments are current."""
+
+    def __init__(
+        self,
+        *,
+        target: str,
+        federated_id: str,
+        name: str,
+        instance_id: str,
+        inventory: Inventory,
+        units: Units,
+        reporter: Reporter,
+        clock: Clock,
+        backoff: Backoff,
+    ) -> None:
+        self.connected = asyncio.Event()
+        self._target = target
+        self._federated_id = federated_id
+        self._name = name
+        self._instance_id = instance_id
+        self._inventory = inventory
+        self._units = units
+        self._reporter = reporter
+        self._clock = clock
+        self._backoff = backoff
+
+    async def run(self) -> NoReturn:
+        """Dial, serve, and dial again, until cancelled."""
+        while True:
+            try:
+                delay_s = await self._try_session()
+            except Exception:
+                log.exception("session_failed", server=self._target)
+                delay_s = self._backoff.long_s()
+            self.connected.clear()
+            await self._clock.sleep(delay_s)
+
+    async def _try_session(self) -> float:
+        """Serve one session to its end; return how long to wait before the next."""
+        try:
+            await self._session()
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _FOR_PEOPLE:
+                return self._ask_people(error)
+            why = f"{error.code().name}: {error.details()}"
+        except (SessionEnded, TimeoutError) as error:
+            why = str(error) or f"no assignments within {WELCOME_DEADLINE_S:g} s"
+        delay_s = self._backoff.next_s()
+        log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
+        return delay_s
+
+    def _ask_people(self, error: grpc.aio.AioRpcError) -> float:
+        delay_s = self._backoff.long_s()
+        log.error(
+            "connection_refused",
+            server=self._target,
+            party_id=self._federated_id,
+            code=error.code().name,
+            why=_FOR_PEOPLE[error.code()],
+            answer=error.details(),
+            retry_in_s=round(delay_s, 1),
+        )
+        return delay_s
+
+    async def _session(self) -> None:
+        async with grpc.aio.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+            call: _Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
+            try:
+                async with asyncio.timeout(WELCOME_DEADLINE_S):
+                    welcome = await self._greet(call)
+                self._backoff.reset()
+                self._reporter.reconnected()
+                self.connected.set()
+                log.info("connected", server=self._target, epoch=welcome.epoch)
+                await first_of(
+                    self._receive(call),
+                    self._send_reports(call),
+                    self._beat(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S),
+                )
+            finally:
+                call.cancel()
+
+    async def _greet(self, call: _Call) -> agents_pb2.Welcome:
+        hello = agents_pb2.Hello(
+            federated_id=self._federated_id,
+            name=self._name,
+            instance_id=self._instance_id,
+            inventory=encode_inventory(self._inventory),
+            party_run_ids=self._units.party_run_ids,
+        )
+        await _write(call, agents_pb2.AgentMessage(hello=hello))
+        first = await _read(call)
+        if first.WhichOneof("body") != "welcome":
+            raise SessionEnded("the server's first message was no welcome")
+        # Until they are complete nothing is known of what the server wants no more.
+        is_complete = False
+        while not is_complete:
+            message = await _read(call)
+            self._handle(message)
+            is_complete = message.assignments.complete
+        return first.welcome
+
+    async def _receive(self, call: _Call) -> NoReturn:
+        while True:
+            self._handle(await _read(call))
+
+    def _handle(self, message: agents_pb2.ServerMessage) -> None:
+        match message.WhichOneof("body"):
+            case "assignments":
+                self._take(message.assignments)
+            case "acknowledgement":
+                for key in message.acknowledgement.reports:
+                    self._units.acknowledge(key.party_run_id, key.sequence)
+            case other:
+                # A newer server may say more than this agent knows.
+                log.debug("message_ignored", body=other)
+
+    def _take(self, wire: agents_pb2.Assignments) -> None:
+        readable: list[Assignment] = []
+        unreadable: list[Unreadable] = []
+        for each in wire.assignments:
+            party_run_id = each.spec.party_run_id
+            if not _SAFE_ID.fullmatch(party_run_id):
+                log.error("assignment_without_usable_id", party_run_id=party_run_id)
+                continue
+            try:
+                readable.append(decode_assignment(each))
+            except InvalidArgument as error:
+                unreadable.append(Unreadable(party_run_id=party_run_id, message=error.message))
+        self._units.assign(readable, unreadable=unreadable, complete=wire.complete)
+
+    async def _send_reports(self, call: _Call) -> NoReturn:
+        while True:
+            batch = await self._reporter.next_batch()
+            reports = agents_pb2.Reports(reports=[encode_report(report) for report in batch])
+            await _write(call, agents_pb2.AgentMessage(reports=reports))
+
+    async def _beat(self, call: _Call, every_s: float) -> NoReturn:
+        while True:
+            await self._clock.sleep(every_s)
+            await _write(call, agents_pb2.AgentMessage(heartbeat=agents_pb2.Heartbeat()))
+
+
+async def _read(call: _Call) -> agents_pb2.ServerMessage:
+    message = await call.read()
+    if message is grpc.aio.EOF:
+        raise SessionEnded("the server closed the stream")
+    return cast(agents_pb2.ServerMessage, message)
+
+
+async def _write(call: _Call, message: agents_pb2.AgentMessage) -> None:
+    try:
+        await call.write(message)
+    except asyncio.InvalidStateError:
+        # The call has ended; reading is how one learns with which status.
+        await _read(call)
+        raise SessionEnded("the call ended while the agent was writing") from None

@@ -1,0 +1,56 @@
+"""One agent as a process: log, runtime, signals, exit code."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+
+from party_agent import logs, nvidia
+from party_agent.app import Agent
+from party_agent.journal import StateDirInUse, StateDirUnusable
+from party_agent.runtime.port import RuntimeUnavailable
+from party_agent.runtimes import NoStateDir, choose_runtime
+from party_agent.settings import AgentSettings
+
+EXIT_FAILED = 1
+
+log = structlog.get_logger()
+
+
+def run(settings: AgentSettings) -> int:
+    """Run the agent until SIGTERM or SIGINT; return the process's exit code."""
+    logs.configure(level=settings.log_level, as_json=settings.log_json)
+    try:
+        asyncio.run(_run(settings))
+    except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
+        sys.stderr.write(f"fedflow agent: {error}\n")
+        return EXIT_FAILED
+    except asyncio.CancelledError:
+        # The second signal: the operator does not want to wait any longer.
+        return EXIT_FAILED
+    return 0
+
+
+async def _run(settings: AgentSettings) -> None:
+    runtime = await choose_runtime(settings)
+    agent = Agent(settings, runtime, gpus=nvidia.inventory(settings.gpus))
+    serving = asyncio.ensure_future(agent.run())
+
+    def leave() -> None:
+        if agent.is_closing:
+            serving.cancel()
+        agent.close_soon()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+    log.info(
+        "agent_started",
+        party_id=settings.party,
+        server=settings.server,
+        runtime=runtime.name,
+        state_dir=str(settings.state_dir),
+    )
+    await serving
+    log.info("agent_stopped", party_id=settings.party)

@@ -1,0 +1,84 @@
+"""What an operator may set about an agent; checked whole, before anything starts.
+
+Every problem is reported at once, each under its option's name.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from flow_contract.ids import is_party_id
+
+_TARGET = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+_DATA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_MAX_PORT = 65_535
+
+
+def _check_target(value: str) -> str:
+    match = _TARGET.fullmatch(value)
+    if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
+        raise ValueError(f"{value!r} is not HOST:PORT")
+    return value
+
+
+def _check_party(value: str) -> str:
+    if not is_party_id(value):
+        raise ValueError(
+            f"{value!r} can't name a party: use 1 to 63 letters, digits, '_', '.' or '-'"
+        )
+    return value
+
+
+def _check_data(value: dict[str, Path]) -> dict[str, Path]:
+    roots = {}
+    for name, path in value.items():
+        if not _DATA_NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} can't name data: use 1 to 63 letters, digits, '_', '.' or '-'"
+            )
+        if not path.exists():
+            raise ValueError(f"{name}={path}: there is no such path")
+        # Links are followed once, here: what lies behind them is what the site offers.
+        roots[name] = path.resolve()
+    return roots
+
+
+def _check_gpus(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(value) or len(set(value)) != len(value):
+        raise ValueError("each id must be named once, and none may be empty")
+    return value
+
+
+class AgentSettings(BaseSettings):
+    """One agent's settings. `state_dir` None keeps everything in memory, for simulations."""
+
+    model_config = SettingsConfigDict(env_prefix="FEDFLOW_AGENT_", frozen=True, extra="forbid")
+
+    server: Annotated[str, AfterValidator(_check_target)]
+    party: Annotated[str, AfterValidator(_check_party)]
+    name: Annotated[str, Field(max_length=100)] = ""
+    runtime: Literal["auto", "docker", "process", "memory"] = "auto"
+    data: Annotated[dict[str, Path], AfterValidator(_check_data)] = Field(default_factory=dict)
+    gpus: Annotated[tuple[str, ...], AfterValidator(_check_gpus)] = ()
+    state_dir: Path | None = None
+    allow_network: bool = False
+    warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 0
+    on_exit: Literal["keep", "stop"] = "keep"
+    ready_file: Path | None = None
+    log_json: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    first_backoff_s: Annotated[float, Field(gt=0)] = 1.0
+    max_backoff_s: Annotated[float, Field(gt=0)] = 60.0
+
+
+def problems(error: ValidationError) -> list[str]:
+    """Return one line per problem, each beginning with the option to change."""
+    lines = []
+    for each in error.errors():
+        field = str(each["loc"][0]) if each["loc"] else "settings"
+        message = each["msg"].removeprefix("Value error, ")
+        lines.append(f"--{field.replace('_', '-')}: {message}")
+    return lines

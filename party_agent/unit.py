@@ -1,0 +1,110 @@
+"""One party run as its agent knows it: what was asked, how far it got, what is still to do.
+
+A unit is a value: each step makes a new one, the journal stores it whole, and its report is
+read off it.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from flow_contract.assignments import Assignment, Report, WorkloadSpec
+from flow_contract.lifecycle import Desired, PartyRunState, is_final, may_desire
+from flow_contract.reasons import Reason
+
+
+class StopStage(StrEnum):
+    """How far a stop that reached a launched workload got."""
+
+    NONE = "none"
+    # It was still running when the stop came, so its end is the stop's doing.
+    ASKED = "asked"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What the server is told. Every field is the newest known value; times are aware UTC."""
+
+    state: PartyRunState = PartyRunState.PENDING
+    reason: Reason = Reason.NONE
+    message: str = ""
+    exit_code: int | None = None
+    gpu_ids: tuple[str, ...] = ()
+    image_digest: str = ""
+    observed_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One party run at this site.
+
+    `sequence` counts its reports, `acked` is the newest that the server has stored; units that
+    differ in it alone are equal, for it is worth no write of its own.
+    `removed`: the runtime holds nothing of it any more, which is what frees its GPUs.
+    `abandoned`: the server no longer names it, so nobody waits for its last report.
+    `failures` counts calls in a row that the runtime could not answer; not journaled.
+    """
+
+    spec: WorkloadSpec
+    desired: Desired
+    cause: Reason = Reason.NONE
+    status: Status
+    stop_stage: StopStage = StopStage.NONE
+    removed: bool = False
+    abandoned: bool = False
+    sequence: int = 0
+    acked: int = field(default=0, compare=False)
+    failures: int = field(default=0, compare=False)
+
+    @property
+    def party_run_id(self) -> str:
+        """The id under which server, journal and runtime know it."""
+        return self.spec.party_run_id
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the workload's story is over; it may still have to be removed and reported."""
+        return is_final(self.status.state)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do, so that the unit can be forgotten."""
+        return self.is_final and self.removed and (self.abandoned or self.acked >= self.sequence)
+
+
+def new_unit(assignment: Assignment, now: datetime) -> Unit:
+    """Return a unit that nothing has happened to yet."""
+    return Unit(
+        spec=assignment.spec,
+        desired=assignment.desired,
+        cause=assignment.cause,
+        status=Status(observed_at=now),
+    )
+
+
+def with_desired(unit: Unit, desired: Desired, cause: Reason) -> Unit:
+    """Return the unit with a desired side that moved to the right, itself where it would not."""
+    if not may_desire(unit.desired, desired):
+        return unit
+    return replace(unit, desired=desired, cause=cause)
+
+
+def report_of(unit: Unit) -> Report:
+    """Return what the server is to be told of the unit."""
+    status = unit.status
+    return Report(
+        party_run_id=unit.party_run_id,
+        sequence=unit.sequence,
+        state=status.state,
+        reason=status.reason,
+        message=status.message,
+        exit_code=status.exit_code,
+        gpu_ids=status.gpu_ids,
+        image_digest=status.image_digest,
+        observed_at=status.observed_at,
+        started_at=status.started_at,
+        finished_at=status.finished_at,
+    )

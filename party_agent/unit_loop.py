@@ -1,0 +1,211 @@
+"""One party run's own loop: step, journal, report, until it can be forgotten.
+
+Nothing is reported before it is journaled, and no step begins before the last one's outcome
+is: that is what lets a restarted agent go on where this one was killed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from flow_contract import ids
+from flow_contract.lifecycle import Desired, PartyRunState
+from flow_contract.reasons import Reason
+from party_agent import endings
+from party_agent.clock import Clock
+from party_agent.controller import Controller, retry_delay_s
+from party_agent.gpus import GpuAllocator
+from party_agent.journal import Journal
+from party_agent.reporter import Reporter
+from party_agent.tasks import first_of
+from party_agent.unit import Unit, report_of, with_desired
+
+# Exits are told by the runtime; this catches one that was not.
+CHECK_RUNNING_S = 60.0
+
+# A pull may tell more than anyone wants to read.
+PROGRESS_EVERY_S = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What the loops of one agent share. `gpus_freed` is told when a unit gave its GPUs up."""
+
+    controller: Controller
+    journal: Journal
+    reporter: Reporter
+    gpus: GpuAllocator
+    clock: Clock
+    gpus_freed: Callable[[], None]
+
+
+class UnitLoop:
+    """Owns one unit; `removed` is set when the runtime holds nothing of it any more.
+
+    Invariant: `unit` is changed here only, and what the journal lacks of it is written before
+    the next step.
+    """
+
+    def __init__(self, unit: Unit, tools: Tools, *, journaled: Unit | None) -> None:
+        """Take `unit` over; `journaled` is what the journal holds of it."""
+        self.unit = unit
+        self.removed = asyncio.Event()
+        if unit.removed:
+            self.removed.set()
+        self._tools = tools
+        self._saved = journaled
+        self._wake = asyncio.Event()
+        self._stop_asked = asyncio.Event()
+        if unit.desired is Desired.STOPPED:
+            self._stop_asked.set()
+        self._told: tuple[Reason, str] | None = None
+        self._was_told = asyncio.Event()
+
+    def want(self, desired: Desired, cause: Reason) -> None:
+        """Take the server's wish over; one that would move backwards is ignored."""
+        self.unit = with_desired(self.unit, desired, cause)
+        if self.unit.desired is Desired.STOPPED:
+            self._stop_asked.set()
+        self.wake()
+
+    def abandon(self) -> None:
+        """Stop it, remove it, and expect nobody to acknowledge its last report."""
+        self.unit = replace(self.unit, abandoned=True)
+        self.want(Desired.STOPPED, Reason.STOPPED_BY_USER)
+
+    def acknowledge(self, sequence: int) -> None:
+        """Note that the server has stored the report of `sequence`."""
+        self.unit = replace(self.unit, acked=max(self.unit.acked, sequence))
+        if self.unit.is_final:
+            self.wake()
+
+    def wake(self) -> None:
+        """Look again: something outside has changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Step until done. A defect in a step is logged and tried again, never an end."""
+        while not (self.unit.is_done and self.unit == self._saved):
+            self._wake.clear()
+            try:
+                delay_s = await self._turn()
+            except Exception:  # the unit's supervisor: the others must go on
+                incident = ids.new_id()
+                log.exception(
+                    "unit_step_failed", party_run_id=self.unit.party_run_id, incident=incident
+                )
+                delay_s = self._survive(incident)
+            if delay_s != 0:
+                await self._wait(delay_s)
+        await self._forget()
+
+    async def _turn(self) -> float | None:
+        """Take one step; return how long to wait for the next, None for until woken."""
+        # An assignment that nothing has come of yet is the server's to repeat.
+        is_untouched = self._saved is None and self.unit.status.state is PartyRunState.PENDING
+        if self.unit != self._saved and not is_untouched:
+            await self._record()
+        before = self.unit
+        after = await self._step(self._with_gpus(before))
+        # What came from outside meanwhile stays.
+        self.unit = replace(
+            self.unit,
+            status=after.status,
+            stop_stage=after.stop_stage,
+            removed=after.removed,
+            failures=after.failures,
+        )
+        if self.unit != self._saved:
+            await self._record()
+        if self.unit.failures:
+            return retry_delay_s(self.unit.failures)
+        if self.unit != before or self.unit.is_done:
+            return 0
+        return CHECK_RUNNING_S if before.status.state is PartyRunState.RUNNING else None
+
+    async def _step(self, unit: Unit) -> Unit:
+        if unit.status.reason is Reason.WAITING_FOR_GPU and unit.desired is not Desired.STOPPED:
+            return unit
+        if unit.status.state is not PartyRunState.PREPARING or self._stop_asked.is_set():
+            return await self._tools.controller.step(unit, self._tell)
+        # A pull may take hours: a stop does not wait for it.
+        return await first_of(
+            self._tools.controller.step(unit, self._tell), self._interruption(), self._narrate()
+        )
+
+    def _with_gpus(self, unit: Unit) -> Unit:
+        if unit.status.state is not PartyRunState.PENDING or unit.status.gpu_ids:
+            return unit
+        held = self._tools.gpus.held(unit.party_run_id)
+        now = self._tools.clock.now()
+        if held:
+            unit = endings.noted(unit, Reason.NONE, "", now)
+            return replace(unit, status=replace(unit.status, gpu_ids=held))
+        why = self._tools.gpus.why_waiting(unit.party_run_id)
+        return endings.noted(unit, Reason.WAITING_FOR_GPU, why, now) if why else unit
+
+    async def _record(self) -> None:
+        news = self._saved is None or self.unit.status != self._saved.status
+        if news:
+            # Counted before the write: a sequence number must not be used twice.
+            self.unit = replace(self.unit, sequence=self.unit.sequence + 1)
+        unit = self.unit
+        await self._tools.journal.save(unit)
+        self._saved = unit
+        if news:
+            self._tools.reporter.offer(report_of(unit))
+            log.info(
+                "unit_moved",
+                party_run_id=unit.party_run_id,
+                state=unit.status.state.value,
+                reason=unit.status.reason.value,
+            )
+        if unit.removed and not self.removed.is_set():
+            self.removed.set()
+            self._tools.gpus.release(unit.party_run_id)
+            self._tools.gpus_freed()
+
+    async def _forget(self) -> None:
+        await self._tools.journal.forget(self.unit.party_run_id)
+        self._tools.reporter.withdraw(self.unit.party_run_id)
+        log.debug("unit_forgotten", party_run_id=self.unit.party_run_id)
+
+    def _tell(self, reason: Reason, message: str) -> None:
+        self._told = (reason, message)
+        self._was_told.set()
+
+    async def _narrate(self) -> Unit:
+        while True:
+            await self._was_told.wait()
+            self._was_told.clear()
+            if self._told is not None:
+                self.unit = endings.noted(self.unit, *self._told, self._tools.clock.now())
+            if self.unit != self._saved:
+                await self._record()
+            await self._tools.clock.sleep(PROGRESS_EVERY_S)
+
+    async def _interruption(self) -> Unit:
+        await self._stop_asked.wait()
+        return self.unit
+
+    def _survive(self, incident: str) -> float:
+        failures = self.unit.failures + 1
+        if not self.unit.is_final:
+            message = f"The agent hit a defect and tries again; its log knows it as {incident}."
+            now = self._tools.clock.now()
+            self.unit = endings.noted(self.unit, Reason.RUNTIME_ERROR, message, now)
+        self.unit = replace(self.unit, failures=failures)
+        return retry_delay_s(failures)
+
+    async def _wait(self, delay_s: float | None) -> None:
+        if delay_s is None:
+            await self._wake.wait()
+        else:
+            await first_of(self._woken(), self._tools.clock.sleep(delay_s))
+
+    async def _woken(self) -> None:
+        await self._wake.wait()

@@ -1,0 +1,281 @@
+"""All party runs of one site: taken over from the server, the journal and the runtime.
+
+Each has its own loop; this is who makes them, wakes them and ends them.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from flow_contract.assignments import Assignment, WorkloadSpec
+from flow_contract.lifecycle import Desired, PartyRunState
+from flow_contract.reasons import Reason, sentence
+from party_agent import endings, policy
+from party_agent.clock import Clock
+from party_agent.controller import Controller, retry_delay_s
+from party_agent.gpus import GpuAllocator, GpuInventory
+from party_agent.journal import KEPT_ENDED, Journal
+from party_agent.reporter import Reporter
+from party_agent.runtime.port import Runtime, RuntimeRefused, RuntimeUnavailable, Workload
+from party_agent.unit import Unit, new_unit, report_of
+from party_agent.unit_loop import Tools, UnitLoop
+from party_agent.workload import make_workload
+
+# Beside the longest grace: for a busy engine to end and remove everything.
+STOP_ALL_SLACK_S = 60.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """An assignment that this agent does not understand, and why."""
+
+    party_run_id: str
+    message: str
+
+
+class Units:
+    """The site's party runs.
+
+    `outputs` is the directory of /output, None for none. A unit's status reaches `reporter`
+    only after `journal` has it.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: policy.Site,
+        runtime: Runtime,
+        journal: Journal,
+        reporter: Reporter,
+        gpus: GpuInventory,
+        clock: Clock,
+        outputs: Path | None,
+    ) -> None:
+        self._site = site
+        self._runtime = runtime
+        self._journal = journal
+        self._reporter = reporter
+        self._clock = clock
+        self._outputs = outputs
+        self._gpus = GpuAllocator(gpus)
+        self._tools = Tools(
+            controller=Controller(runtime=runtime, make_workload=self._workload_of, now=clock.now),
+            journal=journal,
+            reporter=reporter,
+            gpus=self._gpus,
+            clock=clock,
+            gpus_freed=self._serve_gpus,
+        )
+        self._loops: dict[str, UnitLoop] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: dict[str, None] = {}
+        self._strays: set[str] = set()
+        self._is_stopping = False
+
+    async def open(self) -> None:
+        """Go on with what the journal holds; the runtime must be open.
+
+        Raises:
+            StateDirUnusable: the journal can't be read.
+            RuntimeUnavailable: the runtime can't say what it holds.
+        """
+        self._ended = dict.fromkeys(self._journal.load_ended())
+        units = self._journal.load()
+        for unit in units:
+            if not unit.removed:
+                self._gpus.restore(unit.party_run_id, unit.status.gpu_ids)
+        for unit in units:
+            if unit.sequence > unit.acked:
+                self._reporter.offer(report_of(unit))
+            self._add(self._admit(unit), journaled=unit)
+        self._serve_gpus()
+        known = self._loops.keys()
+        self._strays = {seen.party_run_id for seen in await self._runtime.list()} - known
+        self._own(self._follow_exits())
+        if units or self._strays:
+            log.info("units_adopted", units=len(units), strays=len(self._strays))
+
+    @property
+    def party_run_ids(self) -> tuple[str, ...]:
+        """The party runs held here, final ones until acknowledged."""
+        return tuple(self._loops)
+
+    @property
+    def held(self) -> tuple[Unit, ...]:
+        """The units as they are now."""
+        return tuple(loop.unit for loop in self._loops.values())
+
+    def assign(
+        self,
+        assignments: Iterable[Assignment],
+        *,
+        unreadable: Iterable[Unreadable] = (),
+        complete: bool = False,
+    ) -> None:
+        """Take over what the server wants; if `complete`, end everything that it does not name."""
+        if self._is_stopping:
+            return
+        unreadable = list(unreadable)
+        by_order = sorted(assignments, key=lambda assignment: assignment.spec.order)
+        for assignment in by_order:
+            loop = self._loops.get(assignment.spec.party_run_id)
+            if loop is not None:
+                loop.want(assignment.desired, assignment.cause)
+            elif assignment.spec.party_run_id in self._ended:
+                # It was on its way while the last report was.
+                log.debug("assignment_ignored", party_run_id=assignment.spec.party_run_id)
+            else:
+                self._add(self._admit(new_unit(assignment, self._clock.now())))
+        for problem in unreadable:
+            self._refuse(problem)
+        self._serve_gpus()
+        named = {assignment.spec.party_run_id for assignment in by_order}
+        named |= {problem.party_run_id for problem in unreadable}
+        self._strays -= named
+        if complete:
+            self._end_unnamed(named)
+
+    def acknowledge(self, party_run_id: str, sequence: int) -> None:
+        """Take the server's word that it has stored the report."""
+        self._reporter.acknowledge(party_run_id, sequence)
+        loop = self._loops.get(party_run_id)
+        if loop is not None:
+            loop.acknowledge(sequence)
+
+    async def stop_all(self) -> None:
+        """Stop and remove every workload of this agent, then take no more assignments."""
+        self._is_stopping = True
+        loops = list(self._loops.values())
+        grace_s = max((loop.unit.spec.stop_grace_s for loop in loops), default=0)
+        for loop in loops:
+            loop.want(Desired.STOPPED, Reason.STOPPED_BY_USER)
+        try:
+            async with asyncio.timeout(grace_s + STOP_ALL_SLACK_S):
+                await asyncio.gather(*(loop.removed.wait() for loop in loops))
+                for seen in await self._runtime.list():
+                    await self._end_stray(seen.party_run_id)
+        except (TimeoutError, RuntimeUnavailable) as error:
+            left = [loop.unit.party_run_id for loop in loops if not loop.removed.is_set()]
+            log.error("workloads_left_behind", party_run_ids=left, error=repr(error))  # noqa: TRY400  no defect of ours
+
+    async def aclose(self) -> None:
+        """End the loops; workloads run on. May be called twice."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _workload_of(self, unit: Unit) -> Workload:
+        return make_workload(unit.spec, self._site, unit.status.gpu_ids, self._outputs)
+
+    def _admit(self, unit: Unit) -> Unit:
+        """Return the unit with a place in the queue for GPUs, or refused."""
+        if unit.status.state is not PartyRunState.PENDING or unit.desired is Desired.STOPPED:
+            return unit
+        request = unit.spec.resources.gpus
+        try:
+            policy.check(self._site, unit.spec)
+            policy.data_binds(self._site, unit.spec)
+            if request is not None and request.size:
+                self._gpus.enqueue(unit.party_run_id, unit.spec.order, request)
+        except RuntimeRefused as refusal:
+            return endings.refused(unit, refusal, self._clock.now())
+        return unit
+
+    def _refuse(self, problem: Unreadable) -> None:
+        log.error("assignment_unreadable", party_run_id=problem.party_run_id, why=problem.message)
+        if problem.party_run_id in self._loops or problem.party_run_id in self._ended:
+            return
+        reason = Reason.RUNTIME_ERROR
+        why = f"This site's agent does not understand the assignment ({problem.message})"
+        spec = WorkloadSpec(
+            party_run_id=problem.party_run_id,
+            run_id="",
+            task_id="",
+            order=0,
+            federated_id="",
+            rank=0,
+            parties=(),
+            image_url="",
+        )
+        now = self._clock.now()
+        unit = new_unit(Assignment(spec=spec, desired=Desired.STOPPED), now)
+        refusal = RuntimeRefused(reason, sentence(reason, why))
+        self._add(endings.refused(unit, refusal, now))
+
+    def _add(self, unit: Unit, *, journaled: Unit | None = None) -> None:
+        loop = UnitLoop(unit, self._tools, journaled=journaled)
+        self._loops[unit.party_run_id] = loop
+        self._own(self._run(loop))
+
+    async def _run(self, loop: UnitLoop) -> None:
+        await loop.run()
+        party_run_id = loop.unit.party_run_id
+        del self._loops[party_run_id]
+        self._ended[party_run_id] = None
+        if len(self._ended) > KEPT_ENDED:
+            del self._ended[next(iter(self._ended))]
+
+    def _serve_gpus(self) -> None:
+        # Who still waits is woken too: its sentence says how many are free.
+        waiting = self._gpus.waiting()
+        self._gpus.grant()
+        for party_run_id in waiting:
+            if party_run_id in self._loops:
+                self._loops[party_run_id].wake()
+
+    def _end_unnamed(self, named: set[str]) -> None:
+        for party_run_id, loop in self._loops.items():
+            if party_run_id not in named and not loop.unit.is_final:
+                log.info("unit_abandoned", party_run_id=party_run_id)
+                loop.abandon()
+        for party_run_id in self._strays:
+            self._own(self._end_stray(party_run_id))
+        self._strays.clear()
+
+    async def _end_stray(self, party_run_id: str) -> None:
+        """End a workload that neither the journal nor the server knows, however long it takes."""
+        log.warning("stray_workload_ended", party_run_id=party_run_id)
+        failures = 0
+        while True:
+            try:
+                await self._runtime.stop(party_run_id, WorkloadSpec.stop_grace_s)
+                await self._runtime.remove(party_run_id)
+            except RuntimeUnavailable:
+                failures += 1
+                await self._clock.sleep(retry_delay_s(failures))
+            else:
+                return
+
+    async def _follow_exits(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async for party_run_id in self._runtime.exits():
+                    failures = 0
+                    if party_run_id in self._loops:
+                        self._loops[party_run_id].wake()
+            except RuntimeUnavailable as error:
+                failures += 1
+                log.warning("exits_not_followed", error=str(error))
+                await self._clock.sleep(retry_delay_s(failures))
+            else:
+                return
+            for loop in self._loops.values():
+                loop.wake()
+
+    def _own(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._settle)
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("agent_task_failed", exc_info=error)

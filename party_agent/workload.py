@@ -1,0 +1,104 @@
+"""From an assignment to what a runtime runs: environment, binds, labels."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from flow_contract.assignments import WorkloadSpec
+from party_agent import policy
+from party_agent.runtime.port import Bind, Workload
+
+OUTPUT_TARGET = "/output"
+
+LABEL_PREFIX = "fedflow."
+
+
+def make_workload(
+    spec: WorkloadSpec, site: policy.Site, gpu_ids: tuple[str, ...], outputs: Path | None
+) -> Workload:
+    """Return the workload, its own directory below `outputs` made; None means no /output.
+
+    Raises:
+        RuntimeRefused: the site's rules forbid it.
+    """
+    policy.check(site, spec)
+    binds = policy.data_binds(site, spec)
+    if outputs is not None:
+        output = make_output(outputs, spec)
+        binds = (*binds, Bind(source=output, target=OUTPUT_TARGET, writable=True))
+    return Workload(
+        party_run_id=spec.party_run_id,
+        image_url=spec.image_url,
+        workdir=spec.workdir,
+        command=spec.command,
+        env=environment(spec, has_output=outputs is not None),
+        binds=binds,
+        resources=spec.resources,
+        gpu_ids=gpu_ids,
+        user=spec.user,
+        network=spec.network,
+        labels=labels(spec),
+    )
+
+
+def environment(spec: WorkloadSpec, *, has_output: bool) -> dict[str, str]:
+    """Return the template's variables and ours, which win.
+
+    FEDFLOW_PARTIES holds the party ids by rank, comma separated; FEDFLOW_HYPER_PARAMETERS a
+    JSON list of strings, as they were given.
+    """
+    ours = {
+        "FEDFLOW_TASK_ID": spec.task_id,
+        "FEDFLOW_RUN_ID": spec.run_id,
+        "FEDFLOW_PARTY_ID": spec.federated_id,
+        "FEDFLOW_ROLE": "party",
+        "FEDFLOW_RANK": str(spec.rank),
+        "FEDFLOW_WORLD_SIZE": str(len(spec.parties)),
+        "FEDFLOW_PARTIES": ",".join(spec.parties),
+        "FEDFLOW_HYPER_PARAMETERS": json.dumps(spec.hyper_parameter),
+        "FEDFLOW_EPOCHS": str(spec.epochs),
+    }
+    if spec.federated_data:
+        ours["FEDFLOW_DATA_DIR"] = policy.DATA_TARGET
+    if has_output:
+        ours["FEDFLOW_OUTPUT_DIR"] = OUTPUT_TARGET
+    return {**spec.env, **ours}
+
+
+def labels(spec: WorkloadSpec) -> dict[str, str]:
+    """Return what a site's own people see on the container."""
+    document = json.dumps(asdict(spec), sort_keys=True).encode()
+    return {
+        f"{LABEL_PREFIX}task_id": spec.task_id,
+        f"{LABEL_PREFIX}run_id": spec.run_id,
+        f"{LABEL_PREFIX}party_run_id": spec.party_run_id,
+        f"{LABEL_PREFIX}party_id": spec.federated_id,
+        f"{LABEL_PREFIX}spec_digest": hashlib.sha256(document).hexdigest(),
+    }
+
+
+def make_output(outputs: Path, spec: WorkloadSpec) -> Path:
+    """Make the party run's own output directory, writable by the template's user; may be repeated.
+
+    It is kept after the run. The parent lets through and does not list: the ids are secret enough.
+    """
+    outputs.mkdir(mode=0o711, parents=True, exist_ok=True)
+    output = outputs / spec.party_run_id
+    output.mkdir(mode=0o700, exist_ok=True)
+    owner = _numeric_user(spec.user)
+    if os.geteuid() == 0 and owner is not None:
+        os.chown(output, *owner)
+        output.chmod(0o755)
+    else:
+        # The user inside is a name that only the image knows, or one that we can't give files to.
+        output.chmod(0o777)
+    return output
+
+
+def _numeric_user(user: str) -> tuple[int, int] | None:
+    uid, _, gid = (user or "0:0").partition(":")
+    if not uid.isdecimal() or (gid and not gid.isdecimal()):
+        return None
+    return int(uid), int(gid or uid)
