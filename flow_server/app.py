@@ -38,6 +38,7 @@ from flow_server.storage.changes import Listener
 from flow_server.storage.database import Database
 from flow_server.storage.embedded import EmbeddedPostgres, home_in
 from flow_server.storage.engine import make_engine, wait_for_database
+from flow_server.storage.pg_account import default_state_dir
 
 log = structlog.get_logger()
 
@@ -100,7 +101,7 @@ class FlowServer:
         if url is not None:
             address = parse(url.get_secret_value())
         else:
-            embedded = EmbeddedPostgres(home_in(state_dir(self._settings)))
+            embedded = EmbeddedPostgres(home_in(self._settings.state_dir or default_state_dir()))
             self._stack.push_async_callback(embedded.aclose)
             address = parse(await embedded.start())
             log.info("embedded_database_started", pid=embedded.pid)
@@ -170,16 +171,6 @@ class _Parts:
         """Reach the database. Raises Unavailable."""
         async with self._database.transaction():
             pass
-
-
-def state_dir(settings: ServerSettings) -> Path:
-    """Return where this server keeps what must survive it."""
-    if settings.state_dir is not None:
-        return settings.state_dir
-    if os.geteuid() == 0:
-        # An unprivileged PostgreSQL can't reach into root's own home.
-        return Path("/var/lib/fedflow/server")
-    return Path.home() / ".local" / "share" / "fedflow" / "server"
 
 
 def write_whole(path: Path, document: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
-"""The server's part of `fedflow`: its command groups, light to import."""
+"""The server's part of `fedflow`: its commands, light to import."""
 
 from flow_server.db_cli import db
+from flow_server.server_cli import server
 
-__all__ = ["db"]
+__all__ = ["db", "server"]

@@ -4,8 +4,9 @@ All problems are reported at once, each with its name.
 """
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -27,3 +28,13 @@ class ServerSettings(BaseSettings):
     lease_renewal_s: float = Field(default=10, gt=0)
     sweep_s: float = Field(default=1, gt=0)
     shutdown_grace_s: float = Field(default=2, ge=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = False
+
+
+def problems(error: ValidationError) -> list[str]:
+    """Return one line per problem, each with the name of its option."""
+    return [
+        f"--{'-'.join(str(part) for part in item['loc']).replace('_', '-')}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False)
+    ]

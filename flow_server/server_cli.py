@@ -1,0 +1,53 @@
+"""`fedflow server`: the command line of one flow server.
+
+Importing this costs click and nothing else; the server is imported when it runs.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(short_help="Run a flow server: keep templates and tasks, drive the agents.")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="gRPC port; 0 picks a free one.  [default: 1235]")
+@click.option("--http-port", type=int, help="HTTP port; 0 picks a free one.  [default: 1236]")
+@click.option(
+    "--database-url",
+    envvar="FEDFLOW_DATABASE_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="postgresql://user:password@host:5432/name; without it an embedded PostgreSQL.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="FEDFLOW_STATE_DIR",
+    show_envvar=True,
+    help="Where the embedded PostgreSQL keeps its data.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='Write {"grpc": "host:port", "http": "host:port"} here once it serves.',
+)
+@click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+def server(**options: Any) -> None:
+    """Run a flow server until Ctrl-C or SIGTERM; agents and their workloads go on without it.
+
+    Each option can also be set as FEDFLOW_SERVER_<OPTION>.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+
+    from pydantic import ValidationError  # noqa: PLC0415  --help must stay quick
+
+    from flow_server import main  # noqa: PLC0415  the same
+    from flow_server import settings as settings_module  # noqa: PLC0415  the same
+
+    try:
+        settings = settings_module.ServerSettings(**given)
+    except ValidationError as error:
+        raise click.UsageError("\n".join(settings_module.problems(error))) from None
+    raise SystemExit(main.run(settings))
