@@ -7,6 +7,7 @@ within a transaction reach the listener once (PostgreSQL folds them).
 import asyncio
 from collections.abc import Callable
 
+import asyncpg
 from sqlalchemy import text
 
 from flow_server.storage.address import Address
@@ -51,7 +52,7 @@ class Listener:
             OSError, asyncpg.PostgresError: the connection could not be made.
             ConnectionError: it ended.
         """
-        connection = await self._address.connect()
+        connection = await asyncpg.connect(**self._address.connect_args())
         try:
             ended = asyncio.Event()
             connection.add_termination_listener(lambda _connection: ended.set())

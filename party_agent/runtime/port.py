@@ -64,6 +64,8 @@ class Observation:
 
     `exit_code` is None unless exited, and None too if nobody recorded it. A process ended by
     signal n has exit code 128 + n. `oom_killed` is also true when only a child was killed.
+    `reason` is set where the runtime knows more than the exit code tells: COMMAND_NOT_FOUND
+    for an exit 126 or 127 that means "could not be executed" and not the workload's own words.
     """
 
     party_run_id: str
@@ -73,6 +75,7 @@ class Observation:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     image_digest: str = ""
+    reason: Reason = Reason.NONE
 
 
 class RuntimeRefused(Exception):

@@ -1,5 +1,6 @@
 """Clients that know no proto: reflection, health, rich errors, unknown fields, HTTP."""
 
+import asyncio
 import urllib.request
 
 import grpc
@@ -43,9 +44,7 @@ async def generic(server):
 
 
 @pytest.fixture
-async def in_thread():
-    import asyncio
-
+def in_thread():
     return asyncio.to_thread
 
 

@@ -1,0 +1,295 @@
+"""Bare calls to the engine; the only importer of docker.
+
+Two clients: one whose calls are bounded by a time-out, and one that only waits (events).
+docker-py blocks, so calls run in threads: short ones in one pool, those that wait for a
+workload or a registry in another, so that many slow stops can't hold up a start.
+
+Every call raises `EngineError` if the engine answered with an error, and
+`RuntimeUnavailable` if it did not answer.
+"""
+
+import asyncio
+import base64
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import docker
+import requests
+import urllib3
+from docker.errors import APIError, DockerException
+from docker.types.daemon import CancellableStream
+from docker.utils import parse_repository_tag
+
+from party_agent.runtime.docker_engine.errors import EngineError
+from party_agent.runtime.docker_engine.threads import CALL_THREADS, WAIT_THREADS, Threads
+from party_agent.runtime.docker_engine.translate import engine_time
+from party_agent.runtime.port import RuntimeUnavailable
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+_HTTP_SERVER_ERROR = 500
+
+
+class EventFeed:
+    """Blocking iterator over the engine's events; ends when the engine goes or on `close`."""
+
+    def __init__(self, stream: "CancellableStream[Json]") -> None:
+        self._stream = stream
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Json]:
+        # Whatever ends the stream, its reader has to reconnect and list: the cause is no news.
+        with suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
+            yield from self._stream
+
+    def close(self) -> None:
+        """End the iteration, in whichever thread it runs. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            # A stream whose engine went away has no socket left to shut down.
+            with suppress(OSError, AttributeError):
+                self._stream.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except APIError as error:
+        status = error.status_code or _HTTP_SERVER_ERROR
+        raise EngineError(status, (error.explanation or str(error)).strip()) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise RuntimeUnavailable(f"the container engine does not answer: {error}") from error
+    except DockerException as error:
+        raise RuntimeUnavailable(f"the container engine can't be used: {error}") from error
+
+
+class Engine:
+    """One engine. `base_url` None means the environment's, as for the docker command."""
+
+    def __init__(self, *, base_url: str | None, call_timeout_s: float) -> None:
+        self._base_url = base_url
+        self._timeout_s = math.ceil(call_timeout_s)
+        self._threads = Threads()
+        self._bounded: docker.APIClient | None = None
+        self._waiting: docker.APIClient | None = None
+
+    async def open(self) -> None:
+        """Connect. Raises RuntimeUnavailable if nothing answers, leaving nothing open."""
+        self._threads.open()
+        try:
+            self._bounded = await self._threads.call(lambda: self._connect(self._timeout_s))
+            self._waiting = await self._threads.call(lambda: self._connect(None))
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Let short calls end and disconnect. May be called twice, or without `open`."""
+        await self._threads.aclose()
+        for client in (self._bounded, self._waiting):
+            if client is not None:
+                client.close()
+        self._bounded = self._waiting = None
+
+    async def architecture(self) -> str:
+        """Return the engine's name of its processor architecture."""
+        return str((await self._call(lambda client: client.version()))["Arch"])
+
+    async def now(self) -> str:
+        """Return the engine's own time in the form in which it takes times: seconds, UTC."""
+        now = engine_time((await self._call(lambda client: client.info()))["SystemTime"])
+        if now is None:
+            raise RuntimeUnavailable("the container engine has no clock")
+        return f"{now.timestamp():.6f}"
+
+    async def image(self, reference: str) -> Json | None:
+        """Return an image that is present, None if it is not."""
+        return await self._or_none(lambda client: client.inspect_image(reference))
+
+    async def import_image(self, archive: bytes, *, repository: str, tag: str) -> None:
+        """Make an image from a tar of its root file system."""
+        await self._call(
+            lambda client: client.import_image_from_data(archive, repository=repository, tag=tag)
+        )
+
+    async def pull(self, reference: str, told: Callable[[Json], None]) -> None:
+        """Pull an image; `told` is called in the loop with each of the engine's messages."""
+        loop = asyncio.get_running_loop()
+        given_up = threading.Event()
+
+        def work() -> None:
+            repository, tag = parse_repository_tag(reference)
+            with _translated():
+                stream = self._client().pull(
+                    repository, tag=tag or "latest", stream=True, decode=True
+                )
+                for message in stream:
+                    if given_up.is_set():
+                        stream.close()
+                        return
+                    if "error" in message:
+                        raise EngineError(_HTTP_SERVER_ERROR, str(message["error"]))
+                    loop.call_soon_threadsafe(told, message)
+
+        try:
+            await self._threads.wait(work)
+        finally:
+            given_up.set()
+
+    async def create(self, name: str, body: Json) -> str:
+        """Create a container and return its id."""
+        made = await self._call(
+            lambda client: client.create_container_from_config(body, name or None)
+        )
+        return str(made["Id"])
+
+    async def start(self, container: str) -> None:
+        """Start a container; one that runs already stays as it is."""
+        await self._call(lambda client: client.start(container))
+
+    async def stop(self, container: str, grace_s: float) -> None:
+        """SIGTERM, grace, SIGKILL; returns when the container has ended."""
+        grace = math.ceil(grace_s)  # the engine knows whole seconds only
+        await self._wait(lambda client: client.stop(container, timeout=grace))
+
+    async def ended(self, container: str, *, within_s: float) -> bool:
+        """Say whether the container ends within this time; a removed one has ended."""
+
+        def work(client: docker.APIClient) -> bool:
+            try:
+                client.wait(container, timeout=math.ceil(within_s), condition="not-running")
+            except (requests.ReadTimeout, requests.ConnectionError):
+                # docker-py's unix transport reports an expired time-out as either of them.
+                return False
+            return True
+
+        try:
+            return await self._wait(work)
+        except EngineError as error:
+            if error.not_there:
+                return True
+            raise
+
+    async def remove(self, container: str) -> None:
+        """Remove a container with its anonymous volumes, running or not; returns when gone."""
+        try:
+            await self._call(lambda client: client.remove_container(container, v=True, force=True))
+        except EngineError as error:
+            if error.not_there:
+                return
+            if not error.conflict:
+                raise
+            await self._gone(container)
+
+    async def _gone(self, container: str) -> None:
+        # 409: somebody else's removal of it is in progress.
+        with suppress(EngineError):
+            await self._wait(
+                lambda client: client.wait(container, timeout=self._timeout_s, condition="removed")
+            )
+
+    async def inspect(self, container: str) -> Json | None:
+        """Return a container by name or id, None if there is none."""
+        return await self._or_none(lambda client: client.inspect_container(container))
+
+    async def ids(self, labels: dict[str, str]) -> list[str]:
+        """Return the ids of all containers, ended ones too, that carry these labels."""
+        wanted = [f"{key}={value}" for key, value in labels.items()]
+        found = await self._call(
+            lambda client: client.containers(all=True, filters={"label": wanted})
+        )
+        return [str(entry["Id"]) for entry in found]
+
+    async def file_mode(self, container: str, path: str) -> int | None:
+        """Return the mode (Go's bits) of a file in a container, links followed, or None."""
+        stat = await self._call(lambda client: _stat(client, container, path))
+        if stat is not None and stat["linkTarget"]:
+            target = str(stat["linkTarget"])
+            stat = await self._call(lambda client: _stat(client, container, target))
+        return None if stat is None else int(stat["mode"])
+
+    async def last_errors(self, container: str) -> str:
+        """Return the last lines that a container wrote to its standard error."""
+        data = await self._call(
+            lambda client: client.logs(container, stdout=False, stderr=True, stream=False, tail=5)
+        )
+        return bytes(data).decode(errors="replace")
+
+    async def events(self, *, since: str, labels: dict[str, str]) -> EventFeed:
+        """Return the ends and removals of labelled containers since this time, without end."""
+        filters = {
+            "type": "container",
+            "event": ["die", "destroy"],
+            "label": [f"{key}={value}" for key, value in labels.items()],
+        }
+
+        def work() -> EventFeed:
+            client = self._waiting
+            if client is None:
+                raise RuntimeUnavailable("the container engine is not connected")
+            with _translated():
+                # docker-py passes any text on as it is; its type says otherwise.
+                moment: Any = since
+                return EventFeed(client.events(since=moment, filters=filters, decode=True))
+
+        return await self._threads.call(work)
+
+    def _connect(self, timeout_s: int | None) -> docker.APIClient:
+        environment = docker.utils.kwargs_from_env()
+        if self._base_url is not None:
+            environment["base_url"] = self._base_url
+        with _translated():
+            # The version is asked for with a bound even by the client that waits.
+            client = docker.APIClient(
+                version="auto",
+                timeout=self._timeout_s,
+                max_pool_size=CALL_THREADS + WAIT_THREADS,
+                **environment,
+            )
+        timeout: Any = timeout_s  # None is "no bound" to docker-py, which its types don't say
+        client.timeout = timeout
+        return client
+
+    def _client(self) -> docker.APIClient:
+        if self._bounded is None:
+            raise RuntimeUnavailable("the container engine is not connected")
+        return self._bounded
+
+    async def _call(self, call: Callable[[Any], T]) -> T:
+        return await self._threads.call(lambda: self._bare(call))
+
+    async def _wait(self, call: Callable[[Any], T]) -> T:
+        return await self._threads.wait(lambda: self._bare(call))
+
+    async def _or_none(self, call: Callable[[Any], Any]) -> Json | None:
+        try:
+            found: Json = await self._call(call)
+        except EngineError as error:
+            if error.not_there:
+                return None
+            raise
+        return found
+
+    def _bare(self, call: Callable[[Any], T]) -> T:
+        with _translated():
+            return call(self._client())
+
+
+def _stat(client: docker.APIClient, container: str, path: str) -> Json | None:
+    # docker-py offers only the download of the whole file.
+    answer = client.head(
+        f"{client.base_url}/v{client.api_version}/containers/{container}/archive",
+        params={"path": path},
+        timeout=client.timeout,
+    )
+    header = answer.headers.get("X-Docker-Container-Path-Stat")
+    if not answer.ok or header is None:
+        return None
+    stat: Json = json.loads(base64.b64decode(header))
+    return stat

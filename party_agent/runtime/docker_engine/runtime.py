@@ -1,0 +1,279 @@
+"""Runs workloads as containers of one Docker Engine.
+
+What may run half-way through is decided here: a verb's calls to the engine run to their end
+even if the caller is cancelled, and the next verb of the same party run waits for them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from flow_contract.reasons import Reason
+
+from party_agent.runtime.docker_engine import commands, refusals, translate
+from party_agent.runtime.docker_engine.client import Engine, Json
+from party_agent.runtime.docker_engine.containers import Containers
+from party_agent.runtime.docker_engine.errors import EngineError
+from party_agent.runtime.docker_engine.events import EventStream
+from party_agent.runtime.docker_engine.keyed import KeyedWork
+from party_agent.runtime.docker_engine.pulls import PullProgress
+from party_agent.runtime.docker_engine.sandbox import SandboxPool
+from party_agent.runtime.docker_engine.translate import container_name
+from party_agent.runtime.port import (
+    Observation,
+    Phase,
+    Progress,
+    RuntimeRefused,
+    RuntimeUnavailable,
+    Workload,
+)
+
+DEFAULT_POOL_SIZE = 2
+DEFAULT_CALL_TIMEOUT_S = 120.0
+
+# How long a start whose command could not be found beforehand may take to fail.
+_DOUBT_S = 10.0
+_MAX_KNOWN_COMMANDS = 4096
+
+
+class DockerRuntime:
+    """A `Runtime` on a Docker Engine of API 1.41 (20.10) or newer.
+
+    `agent_key` tells the containers of this agent from those of others on the same engine;
+    it must stay the same over a restart. `base_url` None means the environment's engine, as
+    for the docker command. `pool_size` sandboxes are kept ready.
+    """
+
+    name = "docker"
+
+    def __init__(
+        self,
+        *,
+        agent_key: str,
+        base_url: str | None = None,
+        pool_size: int = DEFAULT_POOL_SIZE,
+        call_timeout_s: float = DEFAULT_CALL_TIMEOUT_S,
+    ) -> None:
+        self._engine = Engine(base_url=base_url, call_timeout_s=call_timeout_s)
+        self._pool = SandboxPool(self._engine, agent_key=agent_key, size=pool_size)
+        self._containers = Containers(self._engine, self._pool, agent_key=agent_key)
+        self._work = KeyedWork()
+        self._events = EventStream(
+            self._engine,
+            labels={translate.LABEL_AGENT: agent_key},
+            seen=self._seen,
+            connected=self._reconcile,
+        )
+        self._exits: asyncio.Queue[str | None] = asyncio.Queue()
+        self._opened = False
+        # Launched here or found running, and not yet told to have ended.
+        self._watched: set[str] = set()
+        self._known_commands: set[object] = set()
+        self._doubtful: set[str] = set()
+
+    async def open(self) -> None:
+        """Connect, watch, and adopt what an earlier agent of the same key left."""
+        self._exits = asyncio.Queue()
+        self._opened = True
+        try:
+            await self._engine.open()
+            await self._events.open()
+            workloads = await self._containers.all()
+            self._watched = _running(workloads)
+            await self._pool.open(self._containers.adopt(workloads))
+        except EngineError as error:
+            await self.aclose()
+            raise RuntimeUnavailable(f"the container engine can't be used: {error}") from error
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Finish what is under way, remove idle sandboxes, disconnect; workloads run on."""
+        if not self._opened:
+            return
+        self._opened = False
+        await self._events.aclose()
+        self._exits.put_nowait(None)
+        await self._work.aclose()
+        await self._pool.aclose()
+        await self._engine.aclose()
+
+    async def prepare(self, workload: Workload, progress: Progress) -> str:
+        """See `Runtime.prepare`; a cancelled one leaves at most what the next call adopts."""
+        image = await self._present_image(workload.image_url, progress)
+        return await self._work.run(workload.party_run_id, lambda: self._prepared(workload, image))
+
+    async def launch(self, workload: Workload) -> Observation:
+        """See `Runtime.launch`."""
+        try:
+            return await self._work.run(workload.party_run_id, lambda: self._launched(workload))
+        finally:
+            self._pool.want()
+
+    async def inspect(self, party_run_id: str) -> Observation | None:
+        """See `Runtime.inspect`."""
+        container = await self._containers.find(party_run_id)
+        return None if container is None else await self._observed(container)
+
+    async def list(self) -> "list[Observation]":
+        """See `Runtime.list`."""
+        seen = await asyncio.gather(
+            *(self._observed(container) for container in await self._containers.all())
+        )
+        return [found for found in seen if found is not None]
+
+    async def stop(self, party_run_id: str, grace_s: float) -> None:
+        """See `Runtime.stop`. The engine counts the grace in whole seconds, rounded up."""
+        await self._work.settled(party_run_id)
+        try:
+            await self._engine.stop(container_name(party_run_id), grace_s)
+        except EngineError as error:
+            if not error.not_there:
+                raise RuntimeUnavailable(f"the engine did not stop it: {error.text}") from error
+
+    async def remove(self, party_run_id: str) -> None:
+        """See `Runtime.remove`."""
+        try:
+            await self._work.run(party_run_id, lambda: self._removed(party_run_id))
+        except EngineError as error:
+            raise RuntimeUnavailable(f"the engine did not remove it: {error.text}") from error
+        finally:
+            self._pool.want()
+
+    async def exits(self) -> AsyncIterator[str]:
+        """See `Runtime.exits`."""
+        while (party_run_id := await self._exits.get()) is not None:
+            yield party_run_id
+        self._exits.put_nowait(None)  # whoever asks again is told the same
+
+    # --- prepare
+
+    async def _present_image(self, image_url: str, progress: Progress) -> Json:
+        try:
+            image = await self._engine.image(image_url)
+            if image is not None:
+                return image
+            pull = PullProgress(image_url)
+            progress(Reason.PULLING_IMAGE, pull.text)
+
+            def told(message: Json) -> None:
+                if pull.tell(message):
+                    progress(Reason.PULLING_IMAGE, pull.text)
+
+            await self._engine.pull(image_url, told)
+            image = await self._engine.image(image_url)
+        except EngineError as error:
+            raise refusals.of_pull(image_url, error) from error
+        if image is None:
+            raise refusals.image_missing(image_url)
+        return image
+
+    async def _prepared(self, workload: Workload, image: Json) -> str:
+        digest = await self._containers.make(workload, translate.image_digest(image))
+        await self._doubt(workload, image)
+        return digest
+
+    async def _doubt(self, workload: Workload, image: Json) -> None:
+        """Note whether the command seems to be missing; the engine has the last word."""
+        paths = commands.candidates(workload, image)
+        shadows = tuple(bind.target for bind in workload.binds)
+        known = (image["Id"], paths, shadows)
+        if known in self._known_commands:
+            return
+        for path in paths:
+            mode = await self._engine.file_mode(container_name(workload.party_run_id), path)
+            if mode is not None and commands.is_executable(mode):
+                if len(self._known_commands) >= _MAX_KNOWN_COMMANDS:
+                    self._known_commands.clear()
+                self._known_commands.add(known)
+                return
+        self._doubtful.add(workload.party_run_id)
+
+    # --- launch
+
+    async def _launched(self, workload: Workload) -> Observation:
+        party_run_id = workload.party_run_id
+        container = await self._containers.find(party_run_id)
+        seen = None if container is None else await self._observed(container)
+        if container is None or seen is None:
+            raise _vanished(party_run_id)
+        if seen.phase is not Phase.PREPARED:
+            return seen
+        self._watched.add(party_run_id)
+        try:
+            await self._containers.start(workload, container)
+        except EngineError as error:
+            self._watched.discard(party_run_id)
+            await self._removed(party_run_id)
+            raise refusals.of_start(workload, error) from error
+        return await self._after_start(workload)
+
+    async def _after_start(self, workload: Workload) -> Observation:
+        party_run_id = workload.party_run_id
+        if party_run_id in self._doubtful:
+            self._doubtful.discard(party_run_id)
+            await self._engine.ended(container_name(party_run_id), within_s=_DOUBT_S)
+        container = await self._containers.find(party_run_id)
+        seen = None if container is None else await self._observed(container)
+        if container is None or seen is None:
+            raise _vanished(party_run_id)
+        if seen.reason is Reason.COMMAND_NOT_FOUND:
+            await self._removed(party_run_id)
+            raise refusals.command_refused(str(container["Path"]), container["State"]["ExitCode"])
+        return seen
+
+    async def _observed(self, container: Json) -> Observation | None:
+        reason = Reason.NONE
+        if commands.may_be_exec_failure(container["State"]):
+            stderr = await self._engine.last_errors(container["Id"])
+            if commands.is_exec_failure(stderr):
+                reason = Reason.COMMAND_NOT_FOUND
+        return translate.observation(container, reason=reason)
+
+    async def _removed(self, party_run_id: str) -> None:
+        await self._containers.remove(party_run_id)
+        self._watched.discard(party_run_id)
+        self._doubtful.discard(party_run_id)
+
+    # --- watching
+
+    def _seen(self, event: dict[str, Any]) -> None:
+        actor = event["Actor"]
+        found = actor["Attributes"]
+        if found.get(translate.LABEL_ROLE) == translate.ROLE_SANDBOX:
+            self._pool.forget(actor["ID"])
+            return
+        party_run_id = found.get(translate.LABEL_PARTY_RUN)
+        if party_run_id is None:
+            return
+        if event["Action"] == "destroy" and self._containers.was_own_removal(party_run_id):
+            return
+        self._ended(party_run_id)
+
+    def _ended(self, party_run_id: str) -> None:
+        self._watched.discard(party_run_id)
+        self._exits.put_nowait(party_run_id)
+
+    async def _reconcile(self) -> None:
+        """Tell what ended while there was no event stream."""
+        running = _running(await self._containers.all())
+        for party_run_id in self._watched - running:
+            self._ended(party_run_id)
+        await self._pool.refresh()
+
+
+def _running(containers: list[Json]) -> set[str]:
+    return {
+        translate.party_run_id(container)
+        for container in containers
+        if container["State"]["Running"]
+    }
+
+
+def _vanished(party_run_id: str) -> RuntimeRefused:
+    return RuntimeRefused(
+        Reason.WORKLOAD_VANISHED,
+        f"There is no container {container_name(party_run_id)}: it was not prepared here, "
+        "or somebody at the site removed it.",
+    )

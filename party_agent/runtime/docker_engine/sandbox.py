@@ -1,0 +1,180 @@
+"""Pause containers that own the network namespaces of party runs.
+
+A workload without a network joins the namespace of its own pause container, which has none
+but loopback. Making a namespace costs more than all the rest of a start, so a few idle
+pause containers are kept ready.
+
+Invariant: which sandbox belongs to which workload stands only in the engine, as the
+workload's network mode; a sandbox serves one party run and is then thrown away.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from party_agent.runtime.docker_engine import pause
+from party_agent.runtime.docker_engine.client import Engine
+from party_agent.runtime.docker_engine.errors import EngineError
+from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_ROLE, ROLE_SANDBOX
+from party_agent.runtime.port import RuntimeUnavailable
+
+_log = structlog.get_logger(__name__)
+
+
+def sandbox_body(image: str, agent_key: str) -> dict[str, Any]:
+    """Return the body of the create call of a pause container."""
+    return {
+        "Image": image,
+        "Cmd": [pause.PROGRAM],
+        "User": "65534:65534",
+        # It has no handler for any signal, and nothing to save.
+        "StopSignal": "SIGKILL",
+        "Labels": {LABEL_AGENT: agent_key, LABEL_ROLE: ROLE_SANDBOX},
+        "HostConfig": {
+            "NetworkMode": "none",
+            "IpcMode": "none",
+            "ReadonlyRootfs": True,
+            "Privileged": False,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "RestartPolicy": {"Name": "no"},
+            "LogConfig": {"Type": "none", "Config": {}},
+        },
+    }
+
+
+class SandboxPool:
+    """Keeps `size` idle sandboxes of one agent ready, and makes more on demand."""
+
+    def __init__(self, engine: Engine, *, agent_key: str, size: int) -> None:
+        self._engine = engine
+        self._agent_key = agent_key
+        self._size = size
+        self._image = ""
+        self._idle: deque[str] = deque()
+        self._wanted = asyncio.Event()
+        self._refill: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The ids of the sandboxes that wait for a workload."""
+        return tuple(self._idle)
+
+    async def open(self, in_use: frozenset[str]) -> None:
+        """Adopt what an earlier agent left idle, remove what is of no use, begin to fill up.
+
+        `in_use` are the sandboxes that workloads have joined.
+
+        Raises:
+            RuntimeUnavailable: the engine does not answer, or there is no pause program for it.
+        """
+        self._image = await self._pause_image()
+        await self._adopt(in_use)
+        self._refill = asyncio.create_task(self._keep_full())
+        self.want()
+
+    async def aclose(self) -> None:
+        """Stop filling up and remove the idle sandboxes. May be called twice."""
+        if self._refill is not None:
+            self._refill.cancel()
+            await asyncio.wait([self._refill])
+            self._refill = None
+        idle, self._idle = self._idle, deque()
+        await asyncio.gather(*(self.discard(sandbox_id) for sandbox_id in idle))
+
+    async def refresh(self) -> None:
+        """Drop from the idle ones what has ended while nobody watched, and fill up again."""
+        before = tuple(self._idle)
+        found = await asyncio.gather(*(self._engine.inspect(sandbox_id) for sandbox_id in before))
+        for sandbox_id, container in zip(before, found, strict=True):
+            if container is None or not container["State"]["Running"]:
+                self.forget(sandbox_id)
+        self.want()
+
+    async def take(self) -> str:
+        """Return the id of a running sandbox that is nobody else's: at once from the pool."""
+        try:
+            return self._idle.popleft()
+        except IndexError:
+            return await self._make()
+
+    def give_back(self, sandbox_id: str) -> None:
+        """Take back a sandbox that no workload has joined or will join."""
+        self._idle.append(sandbox_id)
+
+    async def discard(self, sandbox_id: str) -> None:
+        """Remove a sandbox; if the engine can't now, the next agent's `open` does."""
+        with suppress(EngineError, RuntimeUnavailable):
+            await self._engine.remove(sandbox_id)
+
+    def forget(self, sandbox_id: str) -> None:
+        """Hold a sandbox idle no longer: it has ended."""
+        with suppress(ValueError):
+            self._idle.remove(sandbox_id)
+
+    def want(self) -> None:
+        """Fill up in the background. Called when no start is under way that it would slow."""
+        self._wanted.set()
+
+    async def _adopt(self, in_use: frozenset[str]) -> None:
+        labels = {LABEL_AGENT: self._agent_key, LABEL_ROLE: ROLE_SANDBOX}
+        loose = [found for found in await self._engine.ids(labels) if found not in in_use]
+        inspected = await asyncio.gather(*(self._engine.inspect(found) for found in loose))
+        alive = [found["Id"] for found in inspected if found and found["State"]["Running"]]
+        self._idle = deque(alive[: self._size])
+        await asyncio.gather(*(self.discard(found) for found in loose if found not in self._idle))
+
+    async def _keep_full(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                while len(self._idle) < self._size:
+                    self._idle.append(await self._make())
+            except (EngineError, RuntimeUnavailable) as error:
+                # Only warmth is lost: `take` makes its own and reports the true reason.
+                _log.warning("sandbox_refill_failed", error=str(error))
+
+    async def _make(self) -> str:
+        body = sandbox_body(self._image, self._agent_key)
+        # One piece of work: a cancelled caller must not leave one that nobody knows of.
+        making = asyncio.create_task(self._create_and_start(body))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            with suppress(EngineError, RuntimeUnavailable):
+                await self.discard(await making)
+            raise
+
+    async def _create_and_start(self, body: dict[str, Any]) -> str:
+        try:
+            sandbox_id = await self._engine.create("", body)
+        except EngineError as error:
+            if not error.not_there:
+                raise
+            # Somebody pruned the images.
+            self._image = await self._pause_image()
+            sandbox_id = await self._engine.create("", {**body, "Image": self._image})
+        try:
+            await self._engine.start(sandbox_id)
+        except (EngineError, RuntimeUnavailable):
+            await self.discard(sandbox_id)
+            raise
+        return sandbox_id
+
+    async def _pause_image(self) -> str:
+        architecture = await self._engine.architecture()
+        if architecture not in pause.architectures():
+            raise RuntimeUnavailable(
+                f"there is no pause program for engines on {architecture!r}, "
+                f"only for {', '.join(pause.architectures())}"
+            )
+        tag = pause.tag(architecture)
+        reference = f"{pause.REPOSITORY}:{tag}"
+        if await self._engine.image(reference) is None:
+            archive = pause.archive(architecture)
+            await self._engine.import_image(archive, repository=pause.REPOSITORY, tag=tag)
+        return reference

@@ -1,0 +1,191 @@
+"""Pure translation between the port's words and the engine's JSON."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from flow_contract.reasons import Reason
+from flow_contract.templates import Network
+
+from party_agent.runtime.port import Bind, Observation, Phase, Workload
+
+LABEL_AGENT = "io.fedflow.agent"
+LABEL_ROLE = "io.fedflow.role"
+LABEL_PARTY_RUN = "io.fedflow.party-run"
+LABEL_SPEC = "io.fedflow.spec"
+LABEL_IMAGE = "io.fedflow.image"
+
+ROLE_WORKLOAD = "workload"
+ROLE_SANDBOX = "sandbox"
+
+_JOINED = "container:"
+_NEVER = "0001-01-01T00:00:00Z"
+_FRACTION = re.compile(r"\.(\d{1,6})\d*")
+
+
+def container_name(party_run_id: str) -> str:
+    """Return the one name that the container of this party run can have on an engine."""
+    return f"fedflow-{party_run_id}"
+
+
+def spec_digest(workload: Workload) -> str:
+    """Return what tells two workloads of one party-run id apart; the same in every process."""
+    text = json.dumps(dataclasses.asdict(workload), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def create_body(
+    workload: Workload, *, agent_key: str, image_digest: str, sandbox_id: str | None
+) -> dict[str, Any]:
+    """Return the body of the engine's create call.
+
+    `sandbox_id` names the container whose network namespace the workload joins; it is None
+    exactly when the workload may use the engine's bridge.
+    """
+    return {
+        "Image": workload.image_url,
+        "Cmd": list(workload.command) or None,
+        "WorkingDir": workload.workdir,
+        "Env": [f"{name}={value}" for name, value in workload.env.items()],
+        "User": workload.user,
+        "Labels": {
+            **workload.labels,
+            LABEL_AGENT: agent_key,
+            LABEL_ROLE: ROLE_WORKLOAD,
+            LABEL_PARTY_RUN: workload.party_run_id,
+            LABEL_SPEC: spec_digest(workload),
+            LABEL_IMAGE: image_digest,
+        },
+        "HostConfig": {
+            **_limits(workload),
+            "NetworkMode": _network_mode(workload.network, sandbox_id),
+            "Mounts": [_mount(bind) for bind in workload.binds],
+            "DeviceRequests": _device_requests(workload),
+            "Init": True,
+            "Privileged": False,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "RestartPolicy": {"Name": "no"},
+            "LogConfig": {"Type": "local", "Config": {}},
+        },
+    }
+
+
+def _network_mode(network: Network, sandbox_id: str | None) -> str:
+    if network is Network.BRIDGE:
+        return "bridge"
+    if sandbox_id is None:
+        raise ValueError("a workload without a network needs a sandbox")
+    return f"{_JOINED}{sandbox_id}"
+
+
+def _limits(workload: Workload) -> dict[str, int]:
+    limits: dict[str, int] = {}
+    resources = workload.resources
+    if resources.cpus is not None:
+        limits["NanoCpus"] = round(resources.cpus * 1e9)
+    if resources.memory_bytes is not None:
+        limits["Memory"] = resources.memory_bytes
+        # Equal to the memory: otherwise the engine grants the same amount again as swap.
+        limits["MemorySwap"] = resources.memory_bytes
+    if resources.pids is not None:
+        limits["PidsLimit"] = resources.pids
+    if resources.shm_bytes is not None:
+        limits["ShmSize"] = resources.shm_bytes
+    return limits
+
+
+def _mount(bind: Bind) -> dict[str, Any]:
+    # A mount, not a bind string: paths may hold colons, and a missing source is an error
+    # instead of a new directory that belongs to root.
+    return {
+        "Type": "bind",
+        "Source": str(bind.source),
+        "Target": bind.target,
+        "ReadOnly": not bind.writable,
+    }
+
+
+def _device_requests(workload: Workload) -> list[dict[str, Any]]:
+    if not workload.gpu_ids:
+        return []
+    asked = workload.resources.gpus
+    # Never a count: the engine keeps no account of GPUs and always gives the first ones.
+    return [
+        {
+            "Driver": "nvidia",
+            "DeviceIDs": list(workload.gpu_ids),
+            "Capabilities": [list(asked.capabilities if asked else ("gpu",))],
+        }
+    ]
+
+
+def joined_sandbox(container: dict[str, Any]) -> str | None:
+    """Return the id of the container whose network namespace this inspected one joins."""
+    mode = str(container["HostConfig"].get("NetworkMode", ""))
+    return mode.removeprefix(_JOINED) if mode.startswith(_JOINED) else None
+
+
+def labels(container: dict[str, Any]) -> dict[str, str]:
+    """Return the labels of an inspected container."""
+    return dict(container["Config"].get("Labels") or {})
+
+
+def party_run_id(container: dict[str, Any]) -> str:
+    """Return the party run of an inspected workload container."""
+    return labels(container)[LABEL_PARTY_RUN]
+
+
+def is_workload_of(container: dict[str, Any], agent_key: str) -> bool:
+    """Say whether an inspected container is a workload that this agent made."""
+    found = labels(container)
+    return found.get(LABEL_AGENT) == agent_key and found.get(LABEL_ROLE) == ROLE_WORKLOAD
+
+
+def observation(container: dict[str, Any], *, reason: Reason = Reason.NONE) -> Observation | None:
+    """Return what an inspected workload says of itself; None if it is just being removed."""
+    state = container["State"]
+    if state.get("Status") == "removing" or state.get("Dead"):
+        return None
+    found = labels(container)
+    started_at = engine_time(state["StartedAt"])
+    phase = Phase.EXITED
+    if state["Running"]:
+        phase = Phase.RUNNING
+    elif started_at is None:
+        phase = Phase.PREPARED
+    exited = phase is Phase.EXITED
+    finished_at = engine_time(state["FinishedAt"]) if exited else None
+    if finished_at is not None and started_at is not None:
+        # The engine takes the two from different clocks' readings: a workload that ends at
+        # once can seem to have ended a fraction of a millisecond before it started.
+        finished_at = max(finished_at, started_at)
+    return Observation(
+        party_run_id=found[LABEL_PARTY_RUN],
+        phase=phase,
+        exit_code=int(state["ExitCode"]) if exited else None,
+        oom_killed=bool(state["OOMKilled"]),
+        started_at=started_at,
+        finished_at=finished_at,
+        image_digest=found.get(LABEL_IMAGE, ""),
+        reason=reason,
+    )
+
+
+def engine_time(text: str) -> datetime | None:
+    """Return the engine's time stamp as aware UTC, None for the engine's 'never'."""
+    if not text or text == _NEVER:
+        return None
+    return datetime.fromisoformat(_FRACTION.sub(r".\1", text)).astimezone(UTC)
+
+
+def image_digest(image: dict[str, Any]) -> str:
+    """Return the registry's digest of an inspected image, or its id if no registry gave it."""
+    for entry in image.get("RepoDigests") or ():
+        _, _, digest = str(entry).rpartition("@")
+        if digest:
+            return digest
+    return str(image["Id"])
