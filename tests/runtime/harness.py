@@ -9,10 +9,6 @@ from pathlib import Path
 
 from flow_contract.ids import new_id
 from flow_contract.templates import Network, Resources
-<<<<<<< HEAD
-=======
-
->>>>>>> rt-docker
 from party_agent.runtime.port import Bind, Runtime, RuntimeRefused, RuntimeUnavailable, Workload
 
 # Generous: the machine may be busy, and nothing waits this long when all is well.

@@ -8,13 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-<<<<<<< HEAD
 
 from flow_contract.reasons import Reason
-=======
-from flow_contract.reasons import Reason
-
->>>>>>> rt-docker
 from party_agent.runtime.port import Observation, Phase, Runtime, RuntimeRefused, Workload
 from tests.runtime.harness import (
     DEADLINE_S,
