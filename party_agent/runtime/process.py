@@ -89,12 +89,9 @@ class ProcessRuntime:
     async def aclose(self) -> None:
         """Stop watching; workloads run on."""
         self._closed = True
-        tasks = [*self._starting.values(), *self._settling]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._working:
-            await asyncio.wait(self._working.values())
+        # Short work, and its callers would take a cancellation for their own.
+        while tasks := [*self._starting.values(), *self._working.values(), *self._settling]:
+            await asyncio.wait(tasks)
         self._watches.close()
         self._exits.close()
 

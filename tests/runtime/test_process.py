@@ -124,7 +124,9 @@ async def test_a_killed_supervisor_takes_its_workload_along_and_leaves_no_code(
     await until(lambda: harness.starts(workload.party_run_id))
     if not watched:
         await runtime.aclose()
-    os.kill(record(harness, workload.party_run_id, supervisor.CLAIM)["pid"], signal.SIGKILL)
+    claim = record(harness, workload.party_run_id, supervisor.CLAIM)
+    os.kill(claim["pid"], signal.SIGKILL)
+    await until(lambda: not is_alive(claim))
     if watched:
         await all_exit(runtime, workload.party_run_id)
     else:
