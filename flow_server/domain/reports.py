@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from flow_contract.assignments import Report
+from flow_contract.ids import ID_LENGTH
 from flow_contract.lifecycle import PartyRunState, is_final
 from flow_contract.reasons import Reason, sentence
 
@@ -39,6 +40,7 @@ def normalise(report: Report, *, now: datetime) -> Report:
         reason = Reason.COMPLETED if state is PartyRunState.SUCCEEDED else Reason.RUNTIME_ERROR
     return replace(
         report,
+        party_run_id=_text(report.party_run_id, ID_LENGTH),
         state=state,
         reason=reason,
         exit_code=exit_code if ended else None,

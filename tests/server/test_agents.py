@@ -8,6 +8,7 @@ import pytest
 
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
+from flow_wire import agents_pb2
 from tests.server.agent_client import ScriptedAgent
 from tests.server.flows import make_task, party_status, status_of
 
@@ -25,7 +26,8 @@ async def test_a_connected_party_is_listed_with_what_it_has(sdk, connect):
 
     await agent.cut()
     async with asyncio.timeout(30):
-        while (await sdk.party.get("hospital-a"))["data"]["connected"]:
+        # The server learns of a cut from the socket; nothing tells a client of that moment.
+        while (await sdk.party.get("hospital-a"))["data"]["connected"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -128,6 +130,19 @@ async def test_a_poisonous_report_is_made_harmless_and_spoils_no_other(sdk, conn
     )
     states = await party_status(sdk, task_id)
     assert {state for state, _ in states.values()} == {"preparing"}
+
+
+async def test_a_report_that_cannot_be_read_is_acknowledged_and_ignored(connect):
+    agent = await connect("hospital-a")
+    report = agents_pb2.Report(party_run_id="e" * 32, sequence=1, state=5)
+    report.finished_at.seconds = 2**60
+    nonsense = agents_pb2.Report(party_run_id="\0", sequence=1, state=5)
+    unknown = agents_pb2.Report(party_run_id="d" * 32, sequence=1, state=99)
+    for wire in (report, nonsense, unknown):
+        await agent._call.write(
+            agents_pb2.AgentMessage(reports=agents_pb2.Reports(reports=[wire]))
+        )
+        await agent.until(lambda key=(wire.party_run_id, 1): key in agent.acknowledged)
 
 
 async def test_reports_on_runs_that_are_gone_are_acknowledged(connect):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from flow_contract.errors import InvalidArgument
+
 
 def encode_time(target: Timestamp, value: datetime | None) -> None:
     """Fill `target`, or leave it unset for None."""
@@ -13,14 +15,22 @@ def encode_time(target: Timestamp, value: datetime | None) -> None:
 
 
 def decode_time(message: Message, field: str) -> datetime | None:
-    """Return the field as aware UTC, None where it is not set."""
-    if not message.HasField(field):
-        return None
-    stamp: Timestamp = getattr(message, field)
-    return stamp.ToDatetime(tzinfo=UTC)
+    """Return the field as aware UTC, None where it is not set.
+
+    Raises:
+        InvalidArgument: it lies outside the years that a datetime can hold.
+    """
+    return decode_required_time(message, field) if message.HasField(field) else None
 
 
 def decode_required_time(message: Message, field: str) -> datetime:
-    """Return the field as aware UTC; a missing one reads as 1970, which no peer of ours sends."""
+    """Return the field as aware UTC; a missing one reads as 1970, which no peer of ours sends.
+
+    Raises:
+        InvalidArgument: it lies outside the years that a datetime can hold.
+    """
     stamp: Timestamp = getattr(message, field)
-    return stamp.ToDatetime(tzinfo=UTC)
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArgument(f"{field}: not a time that can be stored", field=field) from None
