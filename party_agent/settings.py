@@ -65,7 +65,7 @@ class AgentSettings(BaseSettings):
     gpus: Annotated[tuple[str, ...], AfterValidator(_check_gpus)] = ()
     state_dir: Path | None = None
     allow_network: bool = False
-    warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 0
+    warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 2
     on_exit: Literal["keep", "stop"] = "keep"
     ready_file: Path | None = None
     log_json: bool = False
