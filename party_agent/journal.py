@@ -61,6 +61,9 @@ class Journal:
                 self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
             self._database = _open(state_dir)
             self.instance_id = self._kept("instance_id", ids.new_id())
+        except StateDirUnusable:
+            self._unlock()
+            raise
         except (OSError, sqlite3.Error) as error:
             self._unlock()
             raise StateDirUnusable(f"the state directory {state_dir} can't be used: {error}") from (
@@ -89,10 +92,10 @@ class Journal:
             (unit.party_run_id, document),
         )
 
-    def load_ended(self) -> list[str]:
-        """Return the ids of forgotten party runs, the newest KEPT_ENDED, oldest first."""
+    def load_ended(self, most: int = KEPT_ENDED) -> list[str]:
+        """Return the ids of the `most` party runs forgotten last, oldest first; drop the others."""
         newest = "SELECT number FROM ended ORDER BY number DESC LIMIT ?"
-        self._database.execute(f"DELETE FROM ended WHERE number NOT IN ({newest})", (KEPT_ENDED,))  # noqa: S608  a literal
+        self._database.execute(f"DELETE FROM ended WHERE number NOT IN ({newest})", (most,))  # noqa: S608  a literal
         return [
             row[0]
             for row in self._database.execute("SELECT party_run_id FROM ended ORDER BY number")

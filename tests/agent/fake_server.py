@@ -1,0 +1,130 @@
+"""A small flow server that speaks the agents' protocol over a real connection."""
+
+import asyncio
+import contextlib
+
+import grpc
+
+from flow_wire import agents_pb2 as pb
+from flow_wire import agents_pb2_grpc
+from flow_wire.codec.assignments import decode_report, encode_assignment
+from tests.agent.fakes import DEADLINE_S
+
+
+class FakeServer(agents_pb2_grpc.AgentServiceServicer):
+    """Keeps assignments and reports; acknowledges unless told not to.
+
+    Every connection gets all that is assigned; `say` sends to those that are open.
+    """
+
+    def __init__(self):
+        self.assigned = {}
+        self.hellos = []
+        self.reports = []
+        self.peers = []
+        self.heartbeats = 0
+        self.heartbeat_s = 60
+        self.acknowledging = True
+        self.refusal = None
+        self.first = None
+        self.address = ""
+        self._connections = set()
+        self._news = asyncio.Condition()
+        self._server = None
+
+    async def start(self, address="127.0.0.1:0"):
+        self._server = grpc.aio.server(
+            options=[("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000)]
+        )
+        agents_pb2_grpc.add_AgentServiceServicer_to_server(self, self._server)
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        self.address = f"127.0.0.1:{port}"
+        return self
+
+    async def stop(self):
+        if self._server is not None:
+            self.cut()
+            await self._server.stop(0)
+            self._server = None
+
+    async def Connect(self, requests, context):  # noqa: N802  gRPC's name
+        hello = (await anext(requests)).hello
+        await self._note(lambda: (self.hellos.append(hello), self.peers.append(context.peer())))
+        if self.refusal is not None:
+            await context.abort(self.refusal, "refused by the test")
+        connection = asyncio.Queue()
+        first = self.first or pb.ServerMessage(
+            welcome=pb.Welcome(epoch=len(self.hellos), heartbeat_s=self.heartbeat_s)
+        )
+        await context.write(first)
+        await context.write(self._message(self.assigned.values(), complete=True))
+        self._connections.add(connection)
+        reading = asyncio.create_task(self._read(requests, connection))
+        try:
+            while (message := await connection.get()) is not None:
+                await context.write(message)
+        finally:
+            self._connections.discard(connection)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, requests, connection):
+        async for message in requests:
+            if message.WhichOneof("body") == "heartbeat":
+                self.heartbeats += 1
+            reports = [decode_report(report) for report in message.reports.reports]
+            await self._note(lambda reports=reports: self.reports.extend(reports))
+            if self.acknowledging and reports:
+                keys = [
+                    pb.ReportKey(party_run_id=one.party_run_id, sequence=one.sequence)
+                    for one in reports
+                ]
+                acknowledgement = pb.Acknowledgement(reports=keys)
+                connection.put_nowait(pb.ServerMessage(acknowledgement=acknowledgement))
+        connection.put_nowait(None)
+
+    async def _note(self, change):
+        async with self._news:
+            change()
+            self._news.notify_all()
+
+    def assign(self, *assignments):
+        for assignment in assignments:
+            self.assigned[assignment.spec.party_run_id] = assignment
+        self.say(self._message(assignments, complete=False))
+
+    def say(self, message):
+        for connection in self._connections:
+            connection.put_nowait(message)
+
+    def cut(self):
+        """End every open stream."""
+        for connection in self._connections:
+            connection.put_nowait(None)
+
+    def _message(self, assignments, *, complete):
+        wire = [
+            one if isinstance(one, pb.Assignment) else encode_assignment(one) for one in assignments
+        ]
+        return pb.ServerMessage(assignments=pb.Assignments(assignments=wire, complete=complete))
+
+    def latest(self, party_run_id="run1"):
+        known = [one for one in self.reports if one.party_run_id == party_run_id]
+        return max(known, key=lambda one: one.sequence, default=None)
+
+    async def until(self, condition):
+        async with asyncio.timeout(DEADLINE_S), self._news:
+            await self._news.wait_for(condition)
+
+    async def until_state(self, state, party_run_id="run1"):
+        def reached():
+            latest = self.latest(party_run_id)
+            return latest is not None and latest.state is state
+
+        try:
+            await self.until(reached)
+        except TimeoutError:
+            with contextlib.suppress(AttributeError):
+                raise AssertionError(f"at {self.latest(party_run_id)}") from None
+        return self.latest(party_run_id)

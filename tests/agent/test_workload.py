@@ -1,0 +1,88 @@
+import json
+import os
+import stat
+
+import pytest
+
+from flow_contract.reasons import Reason
+from flow_contract.templates import Network
+from party_agent.policy import Site
+from party_agent.runtime.port import Bind, RuntimeRefused
+from party_agent.workload import make_output, make_workload
+from tests.agent.fakes import make_spec
+
+
+def test_a_workload_is_told_who_and_where_it_is(tmp_path):
+    site = Site(data={"scans": tmp_path})
+    spec = make_spec(
+        rank=1,
+        env={"LR": "0.1", "FEDFLOW_RANK": "9"},
+        hyper_parameter=("lr=0.1", 'quote"'),
+        epochs=3,
+        federated_data="scans",
+    )
+    workload = make_workload(spec, site, ("0", "2"), tmp_path / "outputs")
+    assert workload.env == {
+        "LR": "0.1",
+        "FEDFLOW_TASK_ID": "t" * 32,
+        "FEDFLOW_RUN_ID": "r" * 32,
+        "FEDFLOW_PARTY_ID": "hospital-a",
+        "FEDFLOW_ROLE": "party",
+        "FEDFLOW_RANK": "1",
+        "FEDFLOW_WORLD_SIZE": "2",
+        "FEDFLOW_PARTIES": "hospital-a,hospital-b",
+        "FEDFLOW_HYPER_PARAMETERS": json.dumps(["lr=0.1", 'quote"']),
+        "FEDFLOW_EPOCHS": "3",
+        "FEDFLOW_DATA_DIR": "/data",
+        "FEDFLOW_OUTPUT_DIR": "/output",
+    }
+    assert workload.gpu_ids == ("0", "2")
+    assert workload.binds == (
+        Bind(source=tmp_path, target="/data"),
+        Bind(source=tmp_path / "outputs" / "run1", target="/output", writable=True),
+    )
+
+
+def test_a_workload_without_data_is_promised_none():
+    workload = make_workload(make_spec(), Site(), (), None)
+    assert "FEDFLOW_DATA_DIR" not in workload.env
+    assert "FEDFLOW_OUTPUT_DIR" not in workload.env
+    assert workload.binds == ()
+
+
+def test_labels_name_the_run_and_tell_specs_apart():
+    one, same, other = (
+        make_workload(make_spec(command=(word,)), Site(), (), None).labels
+        for word in ("run", "run", "stubborn")
+    )
+    assert one == same
+    assert one["fedflow.party_run_id"] == "run1"
+    assert one["fedflow.spec_digest"] != other["fedflow.spec_digest"]
+
+
+def test_a_refused_workload_leaves_no_directory(tmp_path):
+    with pytest.raises(RuntimeRefused) as refusal:
+        make_workload(make_spec(network=Network.BRIDGE), Site(), (), tmp_path / "outputs")
+    assert refusal.value.reason is Reason.POLICY_DENIED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_output_directory_may_be_made_twice_and_keeps_its_content(tmp_path):
+    output = make_output(tmp_path, make_spec())
+    (output / "model").write_text("weights")
+    assert make_output(tmp_path, make_spec()) == output
+    assert (output / "model").read_text() == "weights"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("user", "owner"), [("", (0, 0)), ("1234", (1234, 1234)), ("1234:99", (1234, 99))]
+)
+def test_the_output_belongs_to_the_template_s_numeric_user(tmp_path, user, owner):
+    status = make_output(tmp_path, make_spec(user=user)).stat()
+    assert (status.st_uid, status.st_gid) == owner
+    assert stat.S_IMODE(status.st_mode) == 0o755
+
+
+def test_a_user_known_only_to_the_image_can_write_the_output(tmp_path):
+    assert stat.S_IMODE(make_output(tmp_path, make_spec(user="app")).stat().st_mode) == 0o777
