@@ -48,7 +48,7 @@ def main() -> int:
             name = build_packages(engine, name, options.packages, _packages_name(options))
         if options.copy:
             name = build_copy(engine, name, options.copy, options.name)
-    except rootfs.UnfitError as problem:
+    except (rootfs.UnfitError, APIError) as problem:
         print(f"can't build the image: {problem}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError:

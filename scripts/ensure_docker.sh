@@ -43,7 +43,8 @@ ensure_tools() {
   local missing=()
   command -v ip >/dev/null || [ -x /sbin/ip ] || missing+=(iproute2)
   command -v iptables >/dev/null || [ -x /usr/sbin/iptables ] || missing+=(iptables)
-  [ -x /bin/busybox ] && /bin/busybox --help | grep -q multi-call || missing+=(busybox-static)
+  # The dynamic busybox of other distributions would not run inside an empty image.
+  [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing+=(busybox-static)
   [ ${#missing[@]} -eq 0 ] && return 0
   if may_be_root && has_apt; then
     echo "installing ${missing[*]}"
