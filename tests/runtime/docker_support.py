@@ -6,9 +6,9 @@ from typing import Any
 
 import docker
 from docker.errors import NotFound
+
 from flow_contract.ids import new_id
 from flow_contract.templates import Network, Resources
-
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_ROLE, container_name
 from party_agent.runtime.port import Bind, Observation, Phase, Workload

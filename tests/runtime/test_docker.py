@@ -1,16 +1,16 @@
 """The Docker runtime keeps the port's promises on a real engine."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import docker
 import pytest
 from docker.errors import NotFound
-from flow_contract.ids import new_id
 
+from flow_contract.ids import new_id
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, container_name
-from tests.engine import connect_or_skip, containers_labelled
+from tests.engine import containers_labelled
 from tests.images import ensure_busybox_image
 from tests.runtime.harness import Harness
 from tests.runtime.suite import RuntimeBehaviour
@@ -45,14 +45,8 @@ class DockerHarness(Harness):
 
 class TestDockerRuntime(RuntimeBehaviour):
     @pytest.fixture
-    def client(self) -> Iterator[docker.APIClient]:
-        client = connect_or_skip()
-        yield client
-        client.close()
-
-    @pytest.fixture
-    async def harness(self, tmp_path: Path, client: docker.APIClient) -> AsyncIterator[Harness]:
-        harness = DockerHarness(tmp_path, client)
+    async def harness(self, tmp_path: Path, engine: docker.APIClient) -> AsyncIterator[Harness]:
+        harness = DockerHarness(tmp_path, engine)
         yield harness
         await harness.aclose()
         assert await harness.leftovers("") == []

@@ -12,6 +12,7 @@ import asyncio
 import base64
 import json
 import math
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,9 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 _HTTP_SERVER_ERROR = 500
+
+_UNIX = "unix://"
+_DEFAULT_URL = "unix:///var/run/docker.sock"
 
 
 class EventFeed:
@@ -245,6 +249,7 @@ class Engine:
         if self._base_url is not None:
             environment["base_url"] = self._base_url
         with _translated():
+            _reach(environment.get("base_url", _DEFAULT_URL))
             # The version is asked for with a bound even by the client that waits.
             client = docker.APIClient(
                 version="auto",
@@ -279,6 +284,13 @@ class Engine:
     def _bare(self, call: Callable[[Any], T]) -> T:
         with _translated():
             return call(self._client())
+
+
+def _reach(url: str) -> None:
+    # docker-py forgets to close a socket that it could not connect: ask before it does.
+    if url.startswith(_UNIX):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(url.removeprefix(_UNIX))
 
 
 def _stat(client: docker.APIClient, container: str, path: str) -> Json | None:

@@ -4,7 +4,6 @@ import asyncio
 
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
-
 from party_agent.runtime.docker_engine import refusals, translate
 from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.errors import EngineError

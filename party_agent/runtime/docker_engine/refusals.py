@@ -6,7 +6,6 @@ test against a real engine.
 """
 
 from flow_contract.reasons import Reason
-
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.port import RuntimeRefused, RuntimeUnavailable, Workload
 

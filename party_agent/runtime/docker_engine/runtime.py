@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from flow_contract.reasons import Reason
-
 from party_agent.runtime.docker_engine import commands, refusals, translate
 from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.containers import Containers

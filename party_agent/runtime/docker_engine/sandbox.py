@@ -55,6 +55,7 @@ class SandboxPool:
         self._size = size
         self._image = ""
         self._idle: deque[str] = deque()
+        self._ended: list[str] = []
         self._wanted = asyncio.Event()
         self._refill: asyncio.Task[None] | None = None
 
@@ -111,9 +112,11 @@ class SandboxPool:
             await self._engine.remove(sandbox_id)
 
     def forget(self, sandbox_id: str) -> None:
-        """Hold a sandbox idle no longer: it has ended."""
-        with suppress(ValueError):
+        """Hold a sandbox idle no longer: it has ended, and another takes its place."""
+        if sandbox_id in self._idle:
             self._idle.remove(sandbox_id)
+            self._ended.append(sandbox_id)
+            self.want()
 
     def want(self) -> None:
         """Fill up in the background. Called when no start is under way that it would slow."""
@@ -131,6 +134,8 @@ class SandboxPool:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            while self._ended:
+                await self.discard(self._ended.pop())
             try:
                 while len(self._idle) < self._size:
                     self._idle.append(await self._make())

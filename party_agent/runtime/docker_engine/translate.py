@@ -9,7 +9,6 @@ from typing import Any
 
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
-
 from party_agent.runtime.port import Bind, Observation, Phase, Workload
 
 LABEL_AGENT = "io.fedflow.agent"
