@@ -112,9 +112,8 @@ def play(timeout_s: float, *, call_lasts_s: float = 0.0) -> list[Send | Pause]:
                 case Pause(seconds=seconds):
                     clock.now_s += seconds
                     steps.append(script.send(None))
-    except Unavailable as error:
-        assert error.message.startswith("flow:1 can't be reached")
-    return steps
+    except Unavailable:
+        return steps
 
 
 class ScriptedLoss(grpc.RpcError):
