@@ -101,7 +101,14 @@ class ScriptedServer:
         self.requests[path].append(request)
         self.timeouts_s.append(context.time_remaining())
         replies = self._replies[path]
-        return replies.popleft() if len(replies) > 1 else replies[0]
+        reply = replies.popleft() if len(replies) > 1 else replies[0]
+        hangs = any(
+            isinstance(item, Hang) for item in (reply if isinstance(reply, list) else [reply])
+        )
+        # At the start of the call: a client that gives up early may be gone before its hang.
+        if hangs and not context.add_callback(self.abandoned.set):
+            self.abandoned.set()
+        return reply
 
     def _answer(self, path: str, request: Message, context: grpc.ServicerContext) -> Message:
         return self._play(self._next(path, request, context), context)
@@ -115,7 +122,6 @@ class ScriptedServer:
 
     def _play(self, reply: Reply, context: grpc.ServicerContext) -> Message:
         if isinstance(reply, Hang):
-            context.add_callback(self.abandoned.set)
             self.abandoned.wait()
             return context.abort(grpc.StatusCode.CANCELLED, "nobody waits any more")
         if isinstance(reply, Status):

@@ -1,4 +1,4 @@
-"""What a server's replies and errors become: documented dictionaries, or the catalogue's classes."""
+"""What replies and errors become: the documented dictionaries, or the catalogue's classes."""
 
 import grpc
 import pytest
@@ -197,7 +197,7 @@ def test_a_server_that_never_answers_is_unavailable_after_the_timeout(connect, s
 def test_every_call_carries_a_deadline(connect, server):
     server.replies(methods.DELETE_TASK, tasks_pb2.DeleteTaskResponse())
     connect(server.port, timeout_s=77).task.delete(TASK_ID)
-    assert 0 < server.timeouts_s[0] <= 77
+    assert 60 < server.timeouts_s[0] < 80
 
 
 def test_a_reply_that_this_version_can_not_read_is_not_the_user_s_fault(sdk, server):

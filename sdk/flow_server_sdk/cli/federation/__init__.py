@@ -1,0 +1,1 @@
+"""A server and its parties' agents as children of one process, for `fedflow dev`."""
