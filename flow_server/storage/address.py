@@ -48,6 +48,10 @@ def parse(url: str) -> Address:
     try:
         parts = urlsplit(url)
         query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        # Several hosts are left to the driver, which knows how to try them in turn.
+        port_is_read = "," in parts.netloc or parts.port != 0
+        if not port_is_read:
+            raise _refused("port 0 is none")
         if parts.fragment:
             # Cut off silently it would connect elsewhere, and often it is half a password.
             raise _refused("the URL has a '#'; write it as %23")

@@ -108,14 +108,12 @@ async def _problem(address: Address) -> str | None:
     except _PASSING as error:
         return str(error) or type(error).__name__
     try:
-        version = connection.get_server_version()
+        major = connection.get_server_version().major
+        version = connection.get_settings().server_version
     finally:
         await connection.close()
-    if version.major < OLDEST_MAJOR:
-        raise _refused(
-            address,
-            f"it is PostgreSQL {version.major}.{version.minor}; {OLDEST_MAJOR} or newer is needed",
-        )
+    if major < OLDEST_MAJOR:
+        raise _refused(address, f"it is PostgreSQL {version}; {OLDEST_MAJOR} or newer is needed")
     return None
 
 
