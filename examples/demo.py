@@ -18,8 +18,9 @@ from typing import Any
 from demo_parts.federation import Federation, FederationError, started_federation
 from demo_parts.setup import Setup, SetupError, prepare
 from demo_parts.table import StatusBoard, final_table
-from flow_server_sdk import FlowServerSdk
 from rich.console import Console
+
+from flow_server_sdk import FlowServerSdk
 
 PARTIES = 3
 DATA_NAME = "digits"

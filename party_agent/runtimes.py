@@ -1,13 +1,12 @@
 """Which runtime an agent uses; each is imported only when it is chosen."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import structlog
 
 from party_agent.runtime.port import Runtime, RuntimeUnavailable
-from party_agent.settings import AgentSettings
+from party_agent.settings import AgentSettings, inherited_environment
 
 log = structlog.get_logger()
 
@@ -68,4 +67,4 @@ def _process(state_dir: Path) -> Runtime:
     from party_agent.runtime.process import ProcessRuntime  # noqa: PLC0415  see above
 
     state_dir.mkdir(parents=True, exist_ok=True)
-    return ProcessRuntime(state_dir / "workloads", environ=os.environ)
+    return ProcessRuntime(state_dir / "workloads", environ=inherited_environment())

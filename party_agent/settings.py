@@ -3,7 +3,9 @@
 Every problem is reported at once, each under its option's name.
 """
 
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -72,6 +74,11 @@ class AgentSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     first_backoff_s: Annotated[float, Field(gt=0)] = 1.0
     max_backoff_s: Annotated[float, Field(gt=0)] = 60.0
+
+
+def inherited_environment() -> Mapping[str, str]:
+    """Return the agent's own environment; what of it a workload may see is not decided here."""
+    return os.environ
 
 
 def problems(error: ValidationError) -> list[str]:

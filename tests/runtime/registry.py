@@ -67,7 +67,7 @@ def serving(registry: Registry) -> Iterator[str]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 
         def log_message(self, *args: Any) -> None:
             return

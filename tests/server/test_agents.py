@@ -139,9 +139,7 @@ async def test_a_report_that_cannot_be_read_is_acknowledged_and_ignored(connect)
     nonsense = agents_pb2.Report(party_run_id="\0", sequence=1, state=5)
     unknown = agents_pb2.Report(party_run_id="d" * 32, sequence=1, state=99)
     for wire in (report, nonsense, unknown):
-        await agent._call.write(
-            agents_pb2.AgentMessage(reports=agents_pb2.Reports(reports=[wire]))
-        )
+        await agent._call.write(agents_pb2.AgentMessage(reports=agents_pb2.Reports(reports=[wire])))
         await agent.until(lambda key=(wire.party_run_id, 1): key in agent.acknowledged)
 
 
