@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,13 @@ from flow_server.grpc_api.server import GrpcServer, Servicers
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.hub.registry import Registry
-from flow_server.loops.duties import listen_for_changes, renew_leases, sweep_absences
-from flow_server.loops.supervisor import keep_going
+from flow_server.loops.duties import (
+    listen_for_changes,
+    renew_leases,
+    revive_database,
+    sweep_absences,
+)
+from flow_server.loops.supervisor import Duty, keep_going
 from flow_server.services.absences import AbsenceService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
@@ -49,7 +54,6 @@ class FlowServer:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._stack = contextlib.AsyncExitStack()
-        self._duties: list[asyncio.Task[None]] = []
         self.grpc_address = ""
         self.http_address = ""
 
@@ -82,7 +86,7 @@ class FlowServer:
             make_app(parts.check_ready), host=self._settings.host, port=self._settings.http_port
         )
         self._stack.push_async_callback(http_server.aclose)
-        self._begin(parts)
+        self._begin(parts.duties)
         await parts.listening.wait()
         await http_server.start()
         await grpc_server.start()
@@ -104,19 +108,15 @@ class FlowServer:
             embedded = EmbeddedPostgres(home_in(self._settings.state_dir or default_state_dir()))
             self._stack.push_async_callback(embedded.aclose)
             address = parse(await embedded.start())
-            log.info("embedded_database_started", pid=embedded.pid)
+            self._begin({"embedded_database": lambda: revive_database(embedded)})
         await wait_for_database(address)
         return address
 
-    def _begin(self, parts: "_Parts") -> None:
-        for name, duty in parts.duties.items():
-            self._duties.append(asyncio.create_task(keep_going(name, duty), name=name))
-        self._stack.push_async_callback(self._end_duties)
-
-    async def _end_duties(self) -> None:
-        for duty in self._duties:
-            duty.cancel()
-        await asyncio.gather(*self._duties, return_exceptions=True)
+    def _begin(self, duties: Mapping[str, Duty]) -> None:
+        tasks = [
+            asyncio.create_task(keep_going(name, duty), name=name) for name, duty in duties.items()
+        ]
+        self._stack.push_async_callback(_end, tasks)
 
     def _write_ready_file(self) -> None:
         path = self._settings.ready_file
@@ -124,6 +124,12 @@ class FlowServer:
             return
         write_whole(path, {"grpc": self.grpc_address, "http": self.http_address})
         self._stack.callback(path.unlink, missing_ok=True)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Parts:
@@ -153,7 +159,7 @@ class _Parts:
         def make_listener() -> Listener:
             return Listener(address, on_desired=delivery.wake_run, on_observed=watches.wake)
 
-        self.duties: dict[str, Callable[[], Awaitable[None]]] = {
+        self.duties: dict[str, Duty] = {
             "reports": reports.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(parties, every_s=settings.lease_renewal_s),

@@ -3,12 +3,26 @@
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from flow_server.hub.registry import Registry
 from flow_server.services.absences import AbsenceService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.watches import Watches
 from flow_server.storage.changes import Listener
+from flow_server.storage.embedded import EmbeddedPostgres
+
+log = structlog.get_logger()
+
+
+async def revive_database(embedded: EmbeddedPostgres) -> None:
+    """Start the embedded PostgreSQL again whenever it ends without being asked."""
+    while True:
+        if embedded.pid is not None:
+            log.error("embedded_database_died", message=await embedded.died())
+            await embedded.aclose()
+        await embedded.start()
 
 
 async def renew_leases(parties: PartyService, *, every_s: float) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import structlog
 
@@ -11,8 +12,10 @@ log = structlog.get_logger()
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 
+Duty: TypeAlias = Callable[[], Awaitable[None]]
 
-async def keep_going(name: str, duty: Callable[[], Awaitable[None]]) -> None:
+
+async def keep_going(name: str, duty: Duty) -> None:
     """Run `duty` for ever; it is meant not to return.
 
     One failure costs a pause, the next ones longer ones, with jitter, so that replicas don't

@@ -14,6 +14,11 @@ Connection: TypeAlias = AsyncConnection
 
 _MESSAGE = "the server's database can't answer now; try again"
 
+# PostgreSQL's codes for what rolled this transaction back and lets the same one succeed later:
+# serialization failure, deadlock, statement time-out, shutdown, crash, starting up, too many
+# connections. Source: PostgreSQL manual, appendix "Error Codes".
+_PASSING_STATES = frozenset({"40001", "40P01", "57014", "57P01", "57P02", "57P03", "53300"})
+
 
 class Database:
     """Opens transactions on one PostgreSQL.
@@ -29,7 +34,8 @@ class Database:
         """Commit on success, roll back on any exception.
 
         Raises:
-            Unavailable: the database can't be reached, or the connection broke.
+            Unavailable: the database can't be reached, the connection broke, or the transaction
+            lost a deadlock or took too long; nothing was stored.
         """
         try:
             async with self._engine.begin() as connection:
@@ -37,7 +43,8 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
             raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            sqlstate = getattr(error.orig, "sqlstate", None)
+            if error.connection_invalidated or sqlstate in _PASSING_STATES:
                 raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
             raise
 
