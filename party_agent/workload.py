@@ -1,9 +1,7 @@
 """From an assignment to what a runtime runs: environment, binds, labels."""
 
-import hashlib
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
@@ -12,7 +10,7 @@ from party_agent.runtime.port import Bind, Workload
 
 OUTPUT_TARGET = "/output"
 
-LABEL_PREFIX = "fedflow."
+LABEL_PREFIX = "io.fedflow."
 
 
 def make_workload(
@@ -68,14 +66,11 @@ def environment(spec: WorkloadSpec, *, has_output: bool) -> dict[str, str]:
 
 
 def labels(spec: WorkloadSpec) -> dict[str, str]:
-    """Return what a site's own people see on the container."""
-    document = json.dumps(asdict(spec), sort_keys=True).encode()
+    """Return what a site's own people see on the container, beside what its runtime adds."""
     return {
-        f"{LABEL_PREFIX}task_id": spec.task_id,
-        f"{LABEL_PREFIX}run_id": spec.run_id,
-        f"{LABEL_PREFIX}party_run_id": spec.party_run_id,
-        f"{LABEL_PREFIX}party_id": spec.federated_id,
-        f"{LABEL_PREFIX}spec_digest": hashlib.sha256(document).hexdigest(),
+        f"{LABEL_PREFIX}task": spec.task_id,
+        f"{LABEL_PREFIX}run": spec.run_id,
+        f"{LABEL_PREFIX}party": spec.federated_id,
     }
 
 

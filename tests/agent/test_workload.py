@@ -50,14 +50,12 @@ def test_a_workload_without_data_is_promised_none():
     assert workload.binds == ()
 
 
-def test_labels_name_the_run_and_tell_specs_apart():
-    one, same, other = (
-        make_workload(make_spec(command=(word,)), Site(), (), None).labels
-        for word in ("run", "run", "stubborn")
-    )
-    assert one == same
-    assert one["fedflow.party_run_id"] == "run1"
-    assert one["fedflow.spec_digest"] != other["fedflow.spec_digest"]
+def test_labels_say_to_the_site_s_people_whose_container_it_is():
+    assert make_workload(make_spec(), Site(), (), None).labels == {
+        "io.fedflow.task": "t" * 32,
+        "io.fedflow.run": "r" * 32,
+        "io.fedflow.party": "hospital-a",
+    }
 
 
 def test_a_refused_workload_leaves_no_directory(tmp_path):
