@@ -15,7 +15,7 @@ from typing import Any
 from demo_parts.setup import Setup
 
 READY_S = 180
-STOP_S = 60
+STOP_S = 150
 POLL_S = 0.1
 LOG_LINES = 20
 
