@@ -15,7 +15,7 @@ from typing import Any
 from demo_parts.setup import Setup
 
 READY_S = 180
-STOP_S = 60
+STOP_S = 150
 POLL_S = 0.1
 LOG_LINES = 20
 
@@ -73,7 +73,10 @@ def started_federation(folder: Path, setup: Setup) -> Iterator[Federation]:
 def dev_command(setup: Setup, *, state_dir: Path, ready_file: Path) -> list[str]:
     """Return the command line of the federation."""
     command = [
-        *(str(Path(sys.executable).with_name("fedflow")), "dev"),
+        *(sys.executable, "-m", "flow_server_sdk.cli"),
+        # Should this process be killed, the federation is told to end.
+        *(("--die-with-parent", str(os.getpid())) if sys.platform == "linux" else ()),
+        "dev",
         *("--parties", str(len(setup.data))),
         *("--runtime", setup.runtime),
         *("--port", "0"),
