@@ -223,9 +223,14 @@ class Engine:
 
     async def last_errors(self, container: str) -> str:
         """Return the last lines that a container wrote to its standard error."""
-        data = await self._call(
-            lambda client: client.logs(container, stdout=False, stderr=True, stream=False, tail=5)
-        )
+        try:
+            data = await self._call(
+                lambda client: client.logs(container, stdout=False, stderr=True, tail=5)
+            )
+        except EngineError as error:
+            if error.not_there:
+                return ""
+            raise
         return bytes(data).decode(errors="replace")
 
     async def events(self, *, since: str, labels: dict[str, str]) -> EventFeed:
