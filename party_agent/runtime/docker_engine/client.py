@@ -129,17 +129,20 @@ class Engine:
 
         def work() -> None:
             repository, tag = parse_repository_tag(reference)
+            failure = ""
             with _translated():
                 stream = self._client().pull(
                     repository, tag=tag or "latest", stream=True, decode=True
                 )
+                # Read to the end even after a failure: only so is the connection given back.
                 for message in stream:
                     if given_up.is_set():
                         stream.close()
                         return
-                    if "error" in message:
-                        raise EngineError(_HTTP_SERVER_ERROR, str(message["error"]))
+                    failure = failure or str(message.get("error", ""))
                     loop.call_soon_threadsafe(told, message)
+            if failure:
+                raise EngineError(_HTTP_SERVER_ERROR, failure)
 
         try:
             await self._threads.wait(work)
@@ -220,9 +223,14 @@ class Engine:
 
     async def last_errors(self, container: str) -> str:
         """Return the last lines that a container wrote to its standard error."""
-        data = await self._call(
-            lambda client: client.logs(container, stdout=False, stderr=True, stream=False, tail=5)
-        )
+        try:
+            data = await self._call(
+                lambda client: client.logs(container, stdout=False, stderr=True, tail=5)
+            )
+        except EngineError as error:
+            if error.not_there:
+                return ""
+            raise
         return bytes(data).decode(errors="replace")
 
     async def events(self, *, since: str, labels: dict[str, str]) -> EventFeed:

@@ -5,7 +5,8 @@ even if the caller is cancelled, and the next verb of the same party run waits f
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flow_contract.reasons import Reason
@@ -75,14 +76,12 @@ class DockerRuntime:
         self._exits = asyncio.Queue()
         self._opened = True
         try:
-            await self._engine.open()
-            await self._events.open()
-            workloads = await self._containers.all()
-            self._watched = _running(workloads)
-            await self._pool.open(self._containers.adopt(workloads))
-        except EngineError as error:
-            await self.aclose()
-            raise RuntimeUnavailable(f"the container engine can't be used: {error}") from error
+            with _understood("open"):
+                await self._engine.open()
+                await self._events.open()
+                workloads = await self._containers.all()
+                self._watched = _running(workloads)
+                await self._pool.open(self._containers.adopt(workloads))
         except BaseException:
             await self.aclose()
             raise
@@ -100,43 +99,51 @@ class DockerRuntime:
 
     async def prepare(self, workload: Workload, progress: Progress) -> str:
         """See `Runtime.prepare`; a cancelled one leaves at most what the next call adopts."""
-        image = await self._present_image(workload.image_url, progress)
-        return await self._work.run(workload.party_run_id, lambda: self._prepared(workload, image))
+        with _understood("prepare"):
+            image = await self._present_image(workload.image_url, progress)
+            return await self._work.run(
+                workload.party_run_id, lambda: self._prepared(workload, image)
+            )
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""
         try:
-            return await self._work.run(workload.party_run_id, lambda: self._launched(workload))
+            with _understood("launch"):
+                return await self._work.run(
+                    workload.party_run_id, lambda: self._launched(workload)
+                )
         finally:
             self._pool.want()
 
     async def inspect(self, party_run_id: str) -> Observation | None:
         """See `Runtime.inspect`."""
-        container = await self._containers.find(party_run_id)
-        return None if container is None else await self._observed(container)
+        with _understood("inspect"):
+            container = await self._containers.find(party_run_id)
+            return None if container is None else await self._observed(container)
 
     async def list(self) -> "list[Observation]":
         """See `Runtime.list`."""
-        seen = await asyncio.gather(
-            *(self._observed(container) for container in await self._containers.all())
-        )
+        with _understood("list"):
+            seen = await asyncio.gather(
+                *(self._observed(container) for container in await self._containers.all())
+            )
         return [found for found in seen if found is not None]
 
     async def stop(self, party_run_id: str, grace_s: float) -> None:
         """See `Runtime.stop`. The engine counts the grace in whole seconds, rounded up."""
         await self._work.settled(party_run_id)
-        try:
-            await self._engine.stop(container_name(party_run_id), grace_s)
-        except EngineError as error:
-            if not error.not_there:
-                raise RuntimeUnavailable(f"the engine did not stop it: {error.text}") from error
+        with _understood("stop"):
+            try:
+                await self._engine.stop(container_name(party_run_id), grace_s)
+            except EngineError as error:
+                if not error.not_there:
+                    raise
 
     async def remove(self, party_run_id: str) -> None:
         """See `Runtime.remove`."""
         try:
-            await self._work.run(party_run_id, lambda: self._removed(party_run_id))
-        except EngineError as error:
-            raise RuntimeUnavailable(f"the engine did not remove it: {error.text}") from error
+            with _understood("remove"):
+                await self._work.run(party_run_id, lambda: self._removed(party_run_id))
         finally:
             self._pool.want()
 
@@ -260,6 +267,15 @@ class DockerRuntime:
         for party_run_id in self._watched - running:
             self._ended(party_run_id)
         await self._pool.refresh()
+
+
+@contextmanager
+def _understood(verb: str) -> Iterator[None]:
+    """Make an engine's error that no rule of ours explains one that the port knows."""
+    try:
+        yield
+    except EngineError as error:
+        raise RuntimeUnavailable(f"the engine did not {verb}: {error.text}") from error
 
 
 def _running(containers: list[Json]) -> set[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from flow_contract.ids import new_id
 from party_agent.runtime.docker_engine import pause
 from party_agent.runtime.docker_engine.client import Engine
 from party_agent.runtime.docker_engine.errors import EngineError
@@ -155,14 +156,15 @@ class SandboxPool:
             raise
 
     async def _create_and_start(self, body: dict[str, Any]) -> str:
+        name = f"fedflow-sandbox-{new_id()}"
         try:
-            sandbox_id = await self._engine.create("", body)
+            sandbox_id = await self._engine.create(name, body)
         except EngineError as error:
             if not error.not_there:
                 raise
             # Somebody pruned the images.
             self._image = await self._pause_image()
-            sandbox_id = await self._engine.create("", {**body, "Image": self._image})
+            sandbox_id = await self._engine.create(name, {**body, "Image": self._image})
         try:
             await self._engine.start(sandbox_id)
         except (EngineError, RuntimeUnavailable):
