@@ -5,8 +5,10 @@ machine that has only one of them installed still has a working `fedflow`.
 """
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import click
 
@@ -49,35 +51,39 @@ _OURS = {"flow_contract", "flow_wire", "flow_server_sdk", "flow_server", "party_
 
 
 class LazyGroup(click.Group):
-    """A group over `COMMANDS`."""
+    """A group over a table of entries."""
+
+    def __init__(self, *args: Any, entries: Mapping[str, Entry], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, sorted."""
         del ctx
-        return sorted(COMMANDS)
+        return sorted(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command, None for a name that is not in the table."""
         del ctx
-        entry = COMMANDS.get(cmd_name)
+        entry = self._entries.get(cmd_name)
         return None if entry is None else _load(entry)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table, which says enough without an import."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
+            formatter.write_dl(
+                [(name, self._entries[name].help) for name in self.list_commands(ctx)]
+            )
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a library that it needs and lacks is named with its extra."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            entry = COMMANDS.get(ctx.invoked_subcommand or "")
-            if entry is None or entry.extra is None or _is_ours(error):
+            entry = self._entries.get(ctx.invoked_subcommand or "")
+            if entry is None:
                 raise
-            raise click.ClickException(
-                f"{error.name} is not installed; install fedflow[{entry.extra}]"
-            ) from error
+            raise _explained(error, entry) from error
 
 
 def _load(entry: Entry) -> click.Command:
@@ -85,16 +91,15 @@ def _load(entry: Entry) -> click.Command:
     try:
         command: click.Command = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
-        if entry.extra is None or _is_ours(error):
-            raise
-        raise click.ClickException(
-            f"{error.name} is not installed; install fedflow[{entry.extra}]"
-        ) from error
+        raise _explained(error, entry) from error
     return command
 
 
-def _is_ours(error: ModuleNotFoundError) -> bool:
-    return (error.name or "").partition(".")[0] in _OURS
+def _explained(error: ModuleNotFoundError, entry: Entry) -> Exception:
+    package = (error.name or "").partition(".")[0]
+    if entry.extra is None or package in _OURS:
+        return error
+    return click.ClickException(f"{package} is not installed; install fedflow[{entry.extra}]")
 
 
 def _version() -> str:
@@ -110,7 +115,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, asked: object) -> None
         ctx.exit()
 
 
-@click.group(cls=LazyGroup)
+@click.group(cls=LazyGroup, entries=COMMANDS)
 @click.option(
     "--version",
     is_flag=True,

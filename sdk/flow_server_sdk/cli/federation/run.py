@@ -14,7 +14,6 @@ READY_S = 180.0
 AGENT_STOP_S = 90.0
 SERVER_STOP_S = 30.0
 _LOOK_S = 0.05
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Broken(Exception):
@@ -44,7 +43,11 @@ class Federation:
         """
         loop = asyncio.get_running_loop()
         self._console.on_broken = self.stop
-        for number in _SIGNALS:
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            # Under nohup a closed terminal is no wish to stop.
+            signals.append(signal.SIGHUP)
+        for number in signals:
             loop.add_signal_handler(number, self.stop)
         stop_asked = asyncio.create_task(self._stop.wait())
         try:
@@ -55,7 +58,7 @@ class Federation:
             stop_asked.cancel()
             await self._end([child for child in self._children if child.name != SERVER])
             await self._end([child for child in self._children if child.name == SERVER])
-            for number in _SIGNALS:
+            for number in signals:
                 loop.remove_signal_handler(number)
 
     def stop(self) -> None:
