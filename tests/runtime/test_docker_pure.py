@@ -143,7 +143,7 @@ def test_the_registrys_digest_is_preferred_to_the_images_id() -> None:
     ("made", "config", "expected"),
     [
         (workload("/bin/sh", "-c", "x"), {}, ("/bin/sh",)),
-        (workload("./run", workdir="/work"), {}, ("/work/run",)),
+        (workload("./run", workdir="/job"), {}, ("/job/run",)),
         (workload("run"), {"Env": ["PATH=/a:/b"]}, ("/a/run", "/b/run")),
         (workload("run", env={"PATH": "/c"}), {"Env": ["PATH=/a:/b"]}, ("/c/run",)),
         (workload("x"), {"Entrypoint": ["/entry"]}, ("/entry",)),

@@ -109,9 +109,7 @@ class DockerRuntime:
         """See `Runtime.launch`."""
         try:
             with _understood("launch"):
-                return await self._work.run(
-                    workload.party_run_id, lambda: self._launched(workload)
-                )
+                return await self._work.run(workload.party_run_id, lambda: self._launched(workload))
         finally:
             self._pool.want()
 
