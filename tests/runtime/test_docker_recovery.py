@@ -10,7 +10,7 @@ import pytest
 
 from party_agent.runtime.docker_engine import translate
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
-from party_agent.runtime.port import Phase
+from party_agent.runtime.port import Phase, RuntimeRefused
 from tests.runtime.docker_support import Site, ignore, next_exit, ran, started
 from tests.runtime.engine_proxy import EngineProxy
 from tests.runtime.harness import DEADLINE_S, until
@@ -104,6 +104,19 @@ async def test_a_sandbox_that_is_lost_between_prepare_and_launch_is_replaced(
     assert site.output(workload).split() == ["lo"]
     assert sandbox_of(site, workload) != lost
     assert lost not in site.leftovers()
+
+
+async def test_a_sandbox_that_a_failed_prepare_gave_back_does_not_swell_the_pool(
+    site: Site,
+) -> None:
+    runtime = site.new_runtime(pool_size=0)
+    await runtime.open()
+    try:
+        with pytest.raises(RuntimeRefused):
+            await runtime.prepare(site.workload("true", workdir="relative"), ignore)
+        await until(lambda: site.leftovers() == [])
+    finally:
+        await runtime.aclose()
 
 
 async def test_closing_removes_idle_sandboxes_and_keeps_those_in_use(site: Site) -> None:

@@ -22,10 +22,10 @@ import docker
 import requests
 import urllib3
 from docker.errors import APIError, DockerException
-from docker.types.daemon import CancellableStream
 from docker.utils import parse_repository_tag
 
 from party_agent.runtime.docker_engine.errors import EngineError
+from party_agent.runtime.docker_engine.feed import EventFeed
 from party_agent.runtime.docker_engine.threads import CALL_THREADS, WAIT_THREADS, Threads
 from party_agent.runtime.docker_engine.translate import engine_time
 from party_agent.runtime.port import RuntimeUnavailable
@@ -37,27 +37,6 @@ _HTTP_SERVER_ERROR = 500
 
 _UNIX = "unix://"
 _DEFAULT_URL = "unix:///var/run/docker.sock"
-
-
-class EventFeed:
-    """Blocking iterator over the engine's events; ends when the engine goes or on `close`."""
-
-    def __init__(self, stream: "CancellableStream[Json]") -> None:
-        self._stream = stream
-        self._closed = False
-
-    def __iter__(self) -> Iterator[Json]:
-        # Whatever ends the stream, its reader has to reconnect and list: the cause is no news.
-        with suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
-            yield from self._stream
-
-    def close(self) -> None:
-        """End the iteration, in whichever thread it runs. May be called twice."""
-        if not self._closed:
-            self._closed = True
-            # A stream whose engine went away has no socket left to shut down.
-            with suppress(OSError, AttributeError):
-                self._stream.close()
 
 
 @contextmanager

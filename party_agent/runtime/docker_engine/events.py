@@ -12,8 +12,9 @@ from typing import Any
 
 import structlog
 
-from party_agent.runtime.docker_engine.client import Engine, EventFeed
+from party_agent.runtime.docker_engine.client import Engine
 from party_agent.runtime.docker_engine.errors import EngineError
+from party_agent.runtime.docker_engine.feed import EventFeed
 from party_agent.runtime.port import RuntimeUnavailable
 
 _log = structlog.get_logger(__name__)

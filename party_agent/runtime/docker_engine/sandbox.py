@@ -56,7 +56,7 @@ class SandboxPool:
         self._size = size
         self._image = ""
         self._idle: deque[str] = deque()
-        self._ended: list[str] = []
+        self._surplus: list[str] = []
         self._wanted = asyncio.Event()
         self._refill: asyncio.Task[None] | None = None
 
@@ -84,8 +84,10 @@ class SandboxPool:
             self._refill.cancel()
             await asyncio.wait([self._refill])
             self._refill = None
-        idle, self._idle = self._idle, deque()
-        await asyncio.gather(*(self.discard(sandbox_id) for sandbox_id in idle))
+        unused = [*self._idle, *self._surplus]
+        self._idle.clear()
+        self._surplus.clear()
+        await asyncio.gather(*(self.discard(sandbox_id) for sandbox_id in unused))
 
     async def refresh(self) -> None:
         """Drop from the idle ones what has ended while nobody watched, and fill up again."""
@@ -105,7 +107,11 @@ class SandboxPool:
 
     def give_back(self, sandbox_id: str) -> None:
         """Take back a sandbox that no workload has joined or will join."""
-        self._idle.append(sandbox_id)
+        if len(self._idle) < self._size:
+            self._idle.append(sandbox_id)
+        else:
+            self._surplus.append(sandbox_id)
+            self.want()
 
     async def discard(self, sandbox_id: str) -> None:
         """Remove a sandbox; if the engine can't now, the next agent's `open` does."""
@@ -116,7 +122,7 @@ class SandboxPool:
         """Hold a sandbox idle no longer: it has ended, and another takes its place."""
         if sandbox_id in self._idle:
             self._idle.remove(sandbox_id)
-            self._ended.append(sandbox_id)
+            self._surplus.append(sandbox_id)
             self.want()
 
     def want(self) -> None:
@@ -135,8 +141,8 @@ class SandboxPool:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while self._ended:
-                await self.discard(self._ended.pop())
+            while self._surplus:
+                await self.discard(self._surplus.pop())
             try:
                 while len(self._idle) < self._size:
                     self._idle.append(await self._make())
