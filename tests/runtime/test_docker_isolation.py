@@ -9,6 +9,7 @@ from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_PARTY_RUN, LABEL_SPEC
 from party_agent.runtime.port import Bind
 from tests.runtime.docker_support import Site, ignore, ran
+from tests.runtime.harness import until
 
 pytestmark = pytest.mark.docker
 
@@ -129,6 +130,7 @@ async def test_the_workload_holds_no_capability_and_can_gain_none(
 async def test_the_sandbox_is_as_bare_as_its_workload(
     site: Site, docker_runtime: DockerRuntime
 ) -> None:
+    await until(lambda: docker_runtime._pool.idle)
     workload = site.workload("true")
     await docker_runtime.prepare(workload, ignore)
     mode = site.container(workload)["HostConfig"]["NetworkMode"]

@@ -74,9 +74,8 @@ def test_without_limits_the_engine_is_asked_for_none() -> None:
     assert host["DeviceRequests"] == []
 
 
-def test_a_workload_without_network_can_not_be_translated_without_its_sandbox() -> None:
-    with pytest.raises(ValueError, match="sandbox"):
-        body(workload("true"), sandbox_id=None)
+def test_a_workload_without_a_sandbox_has_no_network_either() -> None:
+    assert body(workload("true"), sandbox_id=None)["HostConfig"]["NetworkMode"] == "none"
 
 
 def test_the_bridge_is_used_only_when_it_is_declared() -> None:

@@ -111,7 +111,7 @@ class Containers:
     async def _created(self, workload: Workload, digest: str) -> bool:
         """Create the container; False if its name is taken."""
         party_run_id = workload.party_run_id
-        sandbox_id = await self._sandbox(workload)
+        sandbox_id = self._pool.take() if workload.network is Network.NONE else None
         body = translate.create_body(
             workload, agent_key=self._agent_key, image_digest=digest, sandbox_id=sandbox_id
         )
@@ -131,14 +131,6 @@ class Containers:
         if sandbox_id is not None:
             self._sandboxes[party_run_id] = sandbox_id
         return True
-
-    async def _sandbox(self, workload: Workload) -> str | None:
-        if workload.network is not Network.NONE:
-            return None
-        try:
-            return await self._pool.take()
-        except EngineError as error:
-            raise RuntimeUnavailable(f"the engine made no sandbox: {error.text}") from error
 
     async def _adopted(self, workload: Workload, container: Json) -> str | None:
         """Return the adopted container's image digest; None if it was in the way and is gone."""

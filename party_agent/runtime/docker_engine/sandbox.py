@@ -1,8 +1,8 @@
-"""Pause containers that own the network namespaces of party runs.
+"""Pause containers that own network namespaces with nothing but loopback, kept ready.
 
-A workload without a network joins the namespace of its own pause container, which has none
-but loopback. Making a namespace costs more than all the rest of a start, so a few idle
-pause containers are kept ready.
+Making a namespace costs more than all the rest of a start, so a workload without a network
+joins the namespace of an idle pause container. Where none is idle, making one first would cost
+it twice: the workload then gets a namespace of its own from the engine.
 
 Invariant: which sandbox belongs to which workload stands only in the engine, as the
 workload's network mode; a sandbox serves one party run and is then thrown away.
@@ -48,7 +48,7 @@ def sandbox_body(image: str, agent_key: str) -> dict[str, Any]:
 
 
 class SandboxPool:
-    """Keeps `size` idle sandboxes of one agent ready, and makes more on demand."""
+    """Keeps `size` idle sandboxes of one agent ready."""
 
     def __init__(self, engine: Engine, *, agent_key: str, size: int) -> None:
         self._engine = engine
@@ -84,9 +84,8 @@ class SandboxPool:
             self._refill.cancel()
             await asyncio.wait([self._refill])
             self._refill = None
-        unused = [*self._idle, *self._surplus]
+        unused, self._surplus = [*self._idle, *self._surplus], []
         self._idle.clear()
-        self._surplus.clear()
         await asyncio.gather(*(self.discard(sandbox_id) for sandbox_id in unused))
 
     async def refresh(self) -> None:
@@ -98,12 +97,9 @@ class SandboxPool:
                 self.forget(sandbox_id)
         self.want()
 
-    async def take(self) -> str:
-        """Return the id of a running sandbox that is nobody else's: at once from the pool."""
-        try:
-            return self._idle.popleft()
-        except IndexError:
-            return await self._make()
+    def take(self) -> str | None:
+        """Return the id of an idle sandbox, from now on the caller's; None if there is none."""
+        return self._idle.popleft() if self._idle else None
 
     def give_back(self, sandbox_id: str) -> None:
         """Take back a sandbox that no workload has joined or will join."""
@@ -113,10 +109,12 @@ class SandboxPool:
             self._surplus.append(sandbox_id)
             self.want()
 
-    async def discard(self, sandbox_id: str) -> None:
-        """Remove a sandbox; if the engine can't now, the next agent's `open` does."""
-        with suppress(EngineError, RuntimeUnavailable):
-            await self._engine.remove(sandbox_id)
+    async def discard(self, sandbox: str) -> None:
+        """Remove a sandbox by id or name; if the engine can't now, later, or a next agent."""
+        try:
+            await self._engine.remove(sandbox)
+        except (EngineError, RuntimeUnavailable):
+            self._surplus.append(sandbox)
 
     def forget(self, sandbox_id: str) -> None:
         """Hold a sandbox idle no longer: it has ended, and another takes its place."""
@@ -141,28 +139,33 @@ class SandboxPool:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while self._surplus:
-                await self.discard(self._surplus.pop())
+            surplus, self._surplus = self._surplus, []
+            for sandbox in surplus:
+                await self.discard(sandbox)
             try:
                 while len(self._idle) < self._size:
                     self._idle.append(await self._make())
             except (EngineError, RuntimeUnavailable) as error:
-                # Only warmth is lost: `take` makes its own and reports the true reason.
+                # Only warmth is lost: starts get a namespace of their own meanwhile.
                 _log.warning("sandbox_refill_failed", error=str(error))
 
     async def _make(self) -> str:
+        name = f"fedflow-sandbox-{new_id()}"
         body = sandbox_body(self._image, self._agent_key)
         # One piece of work: a cancelled caller must not leave one that nobody knows of.
-        making = asyncio.create_task(self._create_and_start(body))
+        making = asyncio.create_task(self._create_and_start(name, body))
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
             with suppress(EngineError, RuntimeUnavailable):
                 await self.discard(await making)
             raise
+        except RuntimeUnavailable:
+            # The answer was lost, not always what it would have told of.
+            self._surplus.append(name)
+            raise
 
-    async def _create_and_start(self, body: dict[str, Any]) -> str:
-        name = f"fedflow-sandbox-{new_id()}"
+    async def _create_and_start(self, name: str, body: dict[str, Any]) -> str:
         try:
             sandbox_id = await self._engine.create(name, body)
         except EngineError as error:

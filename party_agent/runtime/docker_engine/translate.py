@@ -41,8 +41,8 @@ def create_body(
 ) -> dict[str, Any]:
     """Return the body of the engine's create call.
 
-    `sandbox_id` names the container whose network namespace the workload joins; it is None
-    exactly when the workload may use the engine's bridge.
+    `sandbox_id` names the container whose network namespace the workload joins; with None it
+    gets one of its own, which has nothing but loopback unless the bridge is declared.
     """
     return {
         "Image": workload.image_url,
@@ -76,9 +76,7 @@ def create_body(
 def _network_mode(network: Network, sandbox_id: str | None) -> str:
     if network is Network.BRIDGE:
         return "bridge"
-    if sandbox_id is None:
-        raise ValueError("a workload without a network needs a sandbox")
-    return f"{_JOINED}{sandbox_id}"
+    return "none" if sandbox_id is None else f"{_JOINED}{sandbox_id}"
 
 
 def _limits(workload: Workload) -> dict[str, int]:
