@@ -9,6 +9,8 @@ import asyncio
 from flow_contract.assignments import Report
 
 MAX_BATCH = 500
+# Turns of the event loop, not time: an agent that has nothing else to do waits for nothing.
+LINGER_TURNS = 8
 
 
 class Reporter:
@@ -43,8 +45,9 @@ class Reporter:
     async def next_batch(self) -> list[Report]:
         """Wait until there is something to send and return it, MAX_BATCH at most; one consumer."""
         await self._has_unsent.wait()
-        # Let the units that are ready take their next step, so that one message carries them all.
-        await asyncio.sleep(0)
+        # Let the units that are ready take their next steps, so that one message carries them all.
+        for _ in range(LINGER_TURNS):
+            await asyncio.sleep(0)
         names = list(self._unsent)[:MAX_BATCH]
         for name in names:
             del self._unsent[name]
