@@ -55,6 +55,14 @@ class Reporter:
             self._has_unsent.clear()
         return [self._unacked[name] for name in names]
 
+    def awaiting(self) -> frozenset[tuple[str, int]]:
+        """Return the (party run, sequence) of what was sent and not yet acknowledged."""
+        return frozenset(
+            (name, report.sequence)
+            for name, report in self._unacked.items()
+            if name not in self._unsent
+        )
+
     def acknowledge(self, party_run_id: str, sequence: int) -> None:
         """Let go of the report if it is not newer than `sequence`; an unknown one is fine."""
         known = self._unacked.get(party_run_id)
