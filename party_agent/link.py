@@ -25,6 +25,8 @@ from party_agent.units import Units, Unreadable
 
 WELCOME_DEADLINE_S = 60.0
 DEFAULT_HEARTBEAT_S = 60.0
+# Behind a live socket a server may have lost this stream; a busy one still acknowledges some.
+ACKNOWLEDGEMENT_DEADLINE_S = 60.0
 
 # Party-run ids become directory and container names.
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -84,6 +86,7 @@ class Link:
         self._reporter = reporter
         self._clock = clock
         self._backoff = backoff
+        self._acknowledgements = 0
 
     async def run(self) -> NoReturn:
         """Dial, serve, and dial again, until cancelled."""
@@ -137,6 +140,7 @@ class Link:
                     self._receive(call),
                     self._send_reports(call),
                     self._beat(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S),
+                    self._watch_acknowledgements(),
                 )
             finally:
                 call.cancel()
@@ -170,6 +174,7 @@ class Link:
             case "assignments":
                 self._take(message.assignments)
             case "acknowledgement":
+                self._acknowledgements += 1
                 for key in message.acknowledgement.reports:
                     self._units.acknowledge(key.party_run_id, key.sequence)
             case other:
@@ -200,6 +205,13 @@ class Link:
         while True:
             await self._clock.sleep(every_s)
             await _write(call, agents_pb2.AgentMessage(heartbeat=agents_pb2.Heartbeat()))
+
+    async def _watch_acknowledgements(self) -> NoReturn:
+        while True:
+            sent, heard = self._reporter.awaiting(), self._acknowledgements
+            await self._clock.sleep(ACKNOWLEDGEMENT_DEADLINE_S)
+            if heard == self._acknowledgements and sent & self._reporter.awaiting():
+                raise SessionEnded("the server no longer acknowledges reports")
 
 
 async def _read(call: _Call) -> agents_pb2.ServerMessage:

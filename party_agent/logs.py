@@ -8,18 +8,19 @@ import structlog
 
 def configure(*, level: str, as_json: bool) -> None:
     """Set up structlog for this process; only the command line calls this."""
-    is_console = sys.stderr.isatty() and not as_json
-    rendered: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if is_console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json or not sys.stderr.isatty()
+        else structlog.dev.ConsoleRenderer()
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *rendered,
+            # As text: structured tracebacks would log local variables, a workload's env among them.
+            structlog.processors.format_exc_info,
+            renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]

@@ -26,8 +26,8 @@ def run(settings: AgentSettings) -> int:
     except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
         sys.stderr.write(f"fedflow agent: {error}\n")
         return EXIT_FAILED
-    except asyncio.CancelledError:
-        # The second signal: the operator does not want to wait any longer.
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        # Told to end before it served, or a second time: nobody wants to wait any longer.
         return EXIT_FAILED
     return 0
 

@@ -9,6 +9,8 @@ import asyncio
 from flow_contract.assignments import Report
 
 MAX_BATCH = 500
+# Turns of the event loop, not time: an agent that has nothing else to do waits for nothing.
+LINGER_TURNS = 8
 
 
 class Reporter:
@@ -43,14 +45,23 @@ class Reporter:
     async def next_batch(self) -> list[Report]:
         """Wait until there is something to send and return it, MAX_BATCH at most; one consumer."""
         await self._has_unsent.wait()
-        # Let the units that are ready take their next step, so that one message carries them all.
-        await asyncio.sleep(0)
+        # Let the units that are ready take their next steps, so that one message carries them all.
+        for _ in range(LINGER_TURNS):
+            await asyncio.sleep(0)
         names = list(self._unsent)[:MAX_BATCH]
         for name in names:
             del self._unsent[name]
         if not self._unsent:
             self._has_unsent.clear()
         return [self._unacked[name] for name in names]
+
+    def awaiting(self) -> frozenset[tuple[str, int]]:
+        """Return the (party run, sequence) of what was sent and not yet acknowledged."""
+        return frozenset(
+            (name, report.sequence)
+            for name, report in self._unacked.items()
+            if name not in self._unsent
+        )
 
     def acknowledge(self, party_run_id: str, sequence: int) -> None:
         """Let go of the report if it is not newer than `sequence`; an unknown one is fine."""

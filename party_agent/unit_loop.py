@@ -89,9 +89,12 @@ class UnitLoop:
 
     async def run(self) -> None:
         """Step until done. A defect in a step is logged and tried again, never an end."""
-        while not (self.unit.is_done and self.unit == self._saved):
+        while True:
             self._wake.clear()
             try:
+                if self.unit.is_done and self.unit == self._saved:
+                    await self._forget()
+                    return
                 delay_s = await self._turn()
             except Exception:  # the unit's supervisor: the others must go on
                 incident = ids.new_id()
@@ -101,7 +104,6 @@ class UnitLoop:
                 delay_s = self._survive(incident)
             if delay_s != 0:
                 await self._wait(delay_s)
-        await self._forget()
 
     async def _turn(self) -> float | None:
         """Take one step; return how long to wait for the next, None for until woken."""

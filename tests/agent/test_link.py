@@ -14,11 +14,12 @@ from flow_wire.codec.assignments import encode_assignment
 from party_agent.app import Agent
 from party_agent.gpus import GpuInventory
 from party_agent.journal import StateDirInUse
+from party_agent.link import ACKNOWLEDGEMENT_DEADLINE_S
 from party_agent.runtime.memory import MemoryRuntime
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.settings import AgentSettings
 from tests.agent.fake_server import FakeServer
-from tests.agent.fakes import make_assignment, until
+from tests.agent.fakes import FakeClock, make_assignment, until
 
 S = PartyRunState
 
@@ -26,7 +27,8 @@ S = PartyRunState
 class Site:
     """One party's machine: a state directory and an engine that outlive its agents."""
 
-    def __init__(self, path, server, **settings):
+    def __init__(self, path, server, *, clock=None, **settings):
+        self._clock = clock
         self.state = MemoryState()
         self.settings = AgentSettings(
             server=server.address,
@@ -41,7 +43,10 @@ class Site:
 
     async def start(self):
         self.agent = Agent(
-            self.settings, MemoryRuntime(self.state), gpus=GpuInventory(ids=("0", "1"))
+            self.settings,
+            MemoryRuntime(self.state),
+            gpus=GpuInventory(ids=("0", "1")),
+            clock=self._clock,
         )
         self._running = asyncio.create_task(self.agent.run())
 
@@ -125,6 +130,18 @@ async def test_what_was_not_acknowledged_is_sent_again_on_the_next_connection(se
     assert await server.until_state(S.FAILED) == first
     assert list(server.hellos[-1].party_run_ids) == ["run1"]
     await until(lambda: site.agent.units.party_run_ids == ())
+
+
+async def test_a_server_that_stops_acknowledging_is_dialled_anew(tmp_path, server):
+    clock = FakeClock()
+    server.acknowledging = False
+    site = Site(tmp_path, server, clock=clock)
+    await site.start()
+    server.assign(make_assignment("run1", Desired.PREPARED))
+    await server.until_state(S.PREPARED)
+    # Each look lets time pass, `advance` returns nothing.
+    await until(lambda: len(server.hellos) == 2 or clock.advance(ACKNOWLEDGEMENT_DEADLINE_S))
+    await site.kill()
 
 
 async def test_a_run_goes_on_while_the_server_is_away(server, site):
