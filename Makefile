@@ -29,7 +29,7 @@ check: venv
 	$(PYTHON_BIN) -m pytest -q tests/arch
 
 bench: venv engine images
-	$(PYTHON_BIN) bench/run.py
+	$(PYTHON_BIN) -m bench
 
 proto: venv
 	scripts/proto.sh sdk

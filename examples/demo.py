@@ -12,6 +12,7 @@ import argparse
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from demo_parts.setup import Setup, SetupError, prepare
 from demo_parts.table import StatusBoard, final_table
 from rich.console import Console
 
+from flow_contract.errors import FlowError
 from flow_server_sdk import FlowServerSdk
 
 PARTIES = 3
 DATA_NAME = "digits"
 RUN_TIMEOUT_S = 900
+LOOK_S = 5
 INTERRUPTED = 130
 
 
@@ -45,8 +48,10 @@ def main() -> int:
             )
             with started_federation(Path(folder), setup) as federation:
                 return run(federation, setup, epochs=options.epochs, console=console)
-        except (SetupError, FederationError, TimeoutError) as problem:
-            console.print(f"the demo can't go on: {problem}", highlight=False, markup=False)
+        except (SetupError, FederationError, FlowError, TimeoutError) as problem:
+            console.print(
+                f"the demo can't go on: {problem}", highlight=False, markup=False, soft_wrap=True
+            )
             return 1
         except KeyboardInterrupt:
             console.print("interrupted; everything is stopped")
@@ -78,17 +83,37 @@ def run(federation: Federation, setup: Setup, *, epochs: int, console: Console) 
     )["task_id"]
     data_of(client.task.start(task_id, epochs=epochs))
     with StatusBoard(console) as board:
-        ended = data_of(client.task.wait(task_id, timeout_s=RUN_TIMEOUT_S, on_change=board.update))
+        ended = followed(client, federation, task_id, board)
     results = federation.results(str(ended["run_id"]))
     console.print(final_table(ended["party_status"], board.seconds(), results))
     if ended["status"] != "Succeeded":
         why = f"the run is {ended['status']}: {ended['run_message']}"
-        console.print(why, highlight=False, markup=False)
+        console.print(why, highlight=False, markup=False, soft_wrap=True)
         return 1
     silent = [party for party in federation.parties if party not in results]
     if silent:
         console.print(f"no result was left by {', '.join(silent)}")
     return int(bool(silent))
+
+
+def followed(
+    client: FlowServerSdk, federation: Federation, task_id: str, board: StatusBoard
+) -> dict[str, Any]:
+    """Return the task when its run has ended.
+
+    Raises:
+        FederationError: the federation ended before the run.
+        TimeoutError: the run takes too long.
+    """
+    give_up_at = time.monotonic() + RUN_TIMEOUT_S
+    while True:
+        try:
+            return data_of(client.task.wait(task_id, timeout_s=LOOK_S, on_change=board.update))
+        except TimeoutError:
+            # A wait outlives a server that is away for a while; ours would not come back.
+            federation.check()
+            if time.monotonic() > give_up_at:
+                raise
 
 
 def data_of(answer: dict[str, Any]) -> dict[str, Any]:

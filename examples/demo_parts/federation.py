@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Federation:
     port: int
     parties: tuple[str, ...]
     state_dir: Path
+    check: Callable[[], None]
+    """Raises FederationError, with the end of the log, if the federation has ended."""
 
     def results(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Return what each party's workload of this run wrote into result.json, by party.
@@ -64,7 +66,11 @@ def started_federation(folder: Path, setup: Setup) -> Iterator[Federation]:
         ready = _ready(child, ready_file, log_path)
         host, _, port = ready["grpc"].rpartition(":")
         yield Federation(
-            host=host, port=int(port), parties=tuple(ready["parties"]), state_dir=state_dir
+            host=host,
+            port=int(port),
+            parties=tuple(ready["parties"]),
+            state_dir=state_dir,
+            check=lambda: _check(child, log_path),
         )
     finally:
         _stop(child)
@@ -92,13 +98,17 @@ def _ready(child: subprocess.Popen[bytes], ready_file: Path, log_path: Path) -> 
     deadline = time.monotonic() + READY_S
     while not ready_file.exists():
         # Nothing tells of a file but looking; the child's end is seen at the next look.
-        if child.poll() is not None:
-            raise FederationError(f"fedflow dev ended with {child.returncode}:\n{_tail(log_path)}")
+        _check(child, log_path)
         if time.monotonic() > deadline:
             raise FederationError(f"not ready after {READY_S} s:\n{_tail(log_path)}")
         time.sleep(POLL_S)
     ready: dict[str, Any] = json.loads(ready_file.read_text())
     return ready
+
+
+def _check(child: subprocess.Popen[bytes], log_path: Path) -> None:
+    if child.poll() is not None:
+        raise FederationError(f"fedflow dev ended with {child.returncode}:\n{_tail(log_path)}")
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

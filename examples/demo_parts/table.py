@@ -63,7 +63,9 @@ class StatusBoard:
             if party["state"] in FINAL and name in self._running_since:
                 self._ran_s.setdefault(name, now - self._running_since[name])
             if not self._console.is_terminal and _state(party) != before.get(name):
-                self._console.print(f"{name} {_state(party)}", highlight=False, markup=False)
+                self._console.print(
+                    f"{name} {_state(party)}", highlight=False, markup=False, soft_wrap=True
+                )
 
     def seconds(self) -> dict[str, float]:
         """Return for how long each party was seen running; who was never seen is left out."""

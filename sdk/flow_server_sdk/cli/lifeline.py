@@ -3,35 +3,45 @@
 Linux only; elsewhere the parent does not ask for it.
 """
 
-import ctypes
 import os
+import select
 import signal
 import sys
+import threading
 from typing import Any, TextIO, cast
 
-AVAILABLE = sys.platform == "linux"
-
-_PR_SET_PDEATHSIG = 1
+AVAILABLE = hasattr(os, "pidfd_open")
 
 
 def end_with_parent(parent_pid: int) -> None:
-    """Send this process SIGTERM as soon as the process `parent_pid`, its parent, ends.
+    """Send this process one SIGTERM once the process `parent_pid`, its parent, has ended.
 
     What is written to a parent that no longer reads is dropped: a log line that nobody can see
     must not come between the child and its orderly end.
 
     Raises:
-        OSError: the kernel refuses.
+        OSError: the kernel is too old to tell (Linux 5.3).
     """
     sys.stdout = cast(TextIO, UnbreakableStream(sys.stdout))
     sys.stderr = cast(TextIO, UnbreakableStream(sys.stderr))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"prctl: {os.strerror(code)}")
-    if os.getppid() != parent_pid:
-        # It ended before the kernel was asked, which then has nothing to tell.
+    # Not PR_SET_PDEATHSIG: of a parent that is killed it comes once per thread, and a second
+    # SIGTERM means that there is no time for an orderly end.
+    try:
+        parent = os.pidfd_open(parent_pid)
+    except ProcessLookupError:
+        parent = None
+    if parent is None or os.getppid() != parent_pid:
+        # It ended before we asked.
         os.kill(os.getpid(), signal.SIGTERM)
+        return
+    threading.Thread(target=_follow, args=(parent,), name="lifeline", daemon=True).start()
+
+
+def _follow(parent: int) -> None:
+    end = select.poll()
+    end.register(parent, select.POLLIN)
+    end.poll()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class UnbreakableStream:
