@@ -4,9 +4,10 @@ Unknown exceptions become `Internal` with an incident id; their text stays in th
 """
 
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
@@ -64,12 +65,14 @@ def _unary(name: str, call: Callable[..., Awaitable[Any]]) -> Any:
     return handle
 
 
-def _answer_stream(name: str, call: Callable[..., AsyncIterator[Any]]) -> Any:
+def _answer_stream(name: str, call: Callable[..., AsyncGenerator[Any, None]]) -> Any:
     async def handle(request: Message, context: Context) -> AsyncIterator[Any]:
         async with _Outcome(name, context):
             reject_unknown_fields(request)
-            async for response in call(request, context):
-                yield response
+            # Closed here and now, not whenever the garbage collector comes by.
+            async with contextlib.aclosing(call(request, context)) as responses:
+                async for response in responses:
+                    yield response
 
     return handle
 

@@ -1,6 +1,7 @@
 """TaskService on gRPC: decode, one use case, encode."""
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 
 from flow_server.grpc_api.context import Context
 from flow_server.grpc_api.paging import page_of
@@ -60,6 +61,7 @@ class TaskServicer(tasks_pb2_grpc.TaskServiceServicer):
 
     async def Wait(
         self, request: pb.WaitTaskRequest, context: Context
-    ) -> AsyncIterator[pb.WaitTaskResponse]:
-        async for task in self._waits.wait(request.task_id):
-            yield pb.WaitTaskResponse(task=encode_task(task))
+    ) -> AsyncGenerator[pb.WaitTaskResponse, None]:
+        async with contextlib.aclosing(self._waits.wait(request.task_id)) as changes:
+            async for task in changes:
+                yield pb.WaitTaskResponse(task=encode_task(task))

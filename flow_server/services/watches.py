@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from flow_contract.lifecycle import is_final_status
 from flow_contract.tasks import Task
@@ -47,7 +47,7 @@ class WaitService:
         self._tasks = tasks
         self._watches = watches
 
-    async def wait(self, task_id: str) -> AsyncIterator[Task]:
+    async def wait(self, task_id: str) -> AsyncGenerator[Task, None]:
         """Yield the task now and after each change, until the run that is newest now is final.
 
         A change may be skipped when a newer one is already known; the final one never is.
