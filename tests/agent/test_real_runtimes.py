@@ -12,7 +12,6 @@ from flow_contract.reasons import Reason
 from party_agent.app import Agent
 from party_agent.runtimes import agent_key, choose_runtime
 from party_agent.settings import AgentSettings
-from tests.agent.fake_server import FakeServer
 from tests.agent.fakes import make_assignment, until
 from tests.engine import connect_or_skip, containers_labelled
 from tests.images import ensure_busybox_image
@@ -29,13 +28,6 @@ async def runtime_name(request):
     elif not hasattr(os, "pidfd_open") or sys.platform != "linux":
         pytest.skip("the process runtime needs Linux")
     return request.param
-
-
-@pytest.fixture
-async def server():
-    server = await FakeServer().start()
-    yield server
-    await server.stop()
 
 
 class Site:
