@@ -8,9 +8,10 @@ nobody.
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from flow_contract.assignments import Report
-from flow_contract.errors import FlowError, Kind, StaleLease
+from flow_contract.errors import FlowError, Kind, StaleLease, Unavailable
 from flow_server.domain.reports import normalise
 from flow_server.services.transitions import settle
 from flow_server.storage import reports, runs
@@ -19,6 +20,8 @@ from flow_server.storage.reports import SentReport
 
 _IN_FLIGHT = 2
 _MAX_BATCH = 2000
+
+_Batch: TypeAlias = list[tuple[list[SentReport], asyncio.Future[None]]]
 
 
 class ReportService:
@@ -29,7 +32,7 @@ class ReportService:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[list[SentReport], asyncio.Future[None]]] = []
+        self._waiting: _Batch = []
         self._arrived = asyncio.Event()
 
     async def submit(self, federated_id: str, epoch: int, incoming: Sequence[Report]) -> None:
@@ -64,7 +67,7 @@ class ReportService:
             if batch:
                 await self._apply(batch)
 
-    def _take(self) -> list[tuple[list[SentReport], asyncio.Future[None]]]:
+    def _take(self) -> _Batch:
         size, count = 0, 0
         for sent, _ in self._waiting:
             if count and size + len(sent) > _MAX_BATCH:
@@ -75,17 +78,15 @@ class ReportService:
             self._arrived.clear()
         return batch
 
-    async def _apply(self, batch: list[tuple[list[SentReport], asyncio.Future[None]]]) -> None:
+    async def _apply(self, batch: _Batch) -> None:
         try:
             stale = await self._commit([item for sent, _ in batch for item in sent])
         except FlowError as error:
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(error)
+            _fail(batch, error)
             return
         except BaseException:
-            for _, done in batch:
-                done.cancel()
+            # Told to send again, and not cancelled: that would look like the waiter's own end.
+            _fail(batch, Unavailable("the reports were not stored; send them again"))
             raise
         for sent, done in batch:
             if done.done():
@@ -108,6 +109,12 @@ class ReportService:
             if counted:
                 await settle(connection, locked)
         return stale
+
+
+def _fail(batch: _Batch, error: FlowError) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)
 
 
 def _rounds(sent: Sequence[SentReport]) -> list[list[SentReport]]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from flow_contract.lifecycle import Desired, RunStatus, is_final_status
 from flow_contract.reasons import Reason
 from flow_server.domain.fold import RunFacts, fold
-from flow_server.storage import changes, party_runs, runs, tasks
+from flow_server.storage import changes, party_runs, runs
 from flow_server.storage.database import Connection
 from flow_server.storage.runs import LockedRun
 
@@ -20,7 +20,6 @@ async def settle(connection: Connection, locked: Sequence[LockedRun]) -> None:
     if not locked:
         return
     tallies = await party_runs.tallies(connection, [run.run_id for run in locked])
-    touched: list[str] = []
     redirected: list[str] = []
     for run in locked:
         facts = fold(run.facts, tallies[run.run_id])
@@ -28,13 +27,9 @@ async def settle(connection: Connection, locked: Sequence[LockedRun]) -> None:
             continue
         message = await _message(connection, run, facts)
         await runs.move_run(connection, run, facts, message=message)
-        if facts.status is not run.facts.status:
-            touched.append(run.task_id)
         if facts.desired is not run.facts.desired:
             await redirect(connection, run.run_id, facts)
             redirected.append(run.run_id)
-    if touched:
-        await tasks.touch_tasks(connection, touched)
     if redirected:
         await changes.notify_desired(connection, redirected)
     await changes.notify_observed(connection, [run.task_id for run in locked])

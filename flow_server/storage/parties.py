@@ -32,8 +32,12 @@ _CLAIM = text(
 
 _RENEW = text(
     """
+    WITH mine AS (
+      -- In one order everywhere, so that nobody waits for another in a circle.
+      SELECT federated_id FROM parties WHERE owner_id = :owner_id ORDER BY federated_id FOR UPDATE
+    )
     UPDATE parties SET lease_expires_at = now() + :lease, last_seen_at = now()
-    WHERE owner_id = :owner_id
+    FROM mine WHERE parties.federated_id = mine.federated_id
     """
 ).bindparams(bindparam("lease", type_=Interval))
 

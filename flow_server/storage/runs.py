@@ -25,6 +25,7 @@ _MOVE = text(
     WITH moved AS (
       UPDATE runs AS new
       SET status = :status, desired = :desired, cause = :cause, message = :message,
+          moved_at = CASE WHEN new.status <> :status THEN now() ELSE new.moved_at END,
           ended_at = CASE WHEN :is_final THEN now() END,
           launch_ordered_at = CASE WHEN :desired = 'running' AND new.launch_ordered_at IS NULL
                                    THEN now() ELSE new.launch_ordered_at END

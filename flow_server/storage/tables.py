@@ -112,6 +112,9 @@ runs = Table(
     Column("cause", Text, nullable=False, server_default=text("'none'")),
     Column("message", Text, nullable=False, server_default=text("''")),
     _set_at_insert("created_at"),
+    # When `status` moved last. Stands here and not in the task, because who starts or stops
+    # locks the task before the run, and reports know only the run.
+    _set_at_insert("moved_at"),
     _time("connect_deadline_at", nullable=False),
     _time("prepare_deadline_at", nullable=False),
     # When all were prepared and the launch was ordered; null means that no container of the run

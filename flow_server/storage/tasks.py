@@ -86,13 +86,6 @@ async def set_latest_run(
     )
 
 
-async def touch_tasks(connection: Connection, task_ids: list[str]) -> None:
-    """Move `modify_time` of tasks whose status changed."""
-    await connection.execute(
-        update(tasks).where(tasks.c.task_id.in_(task_ids)).values(modify_time=func.now())
-    )
-
-
 async def get_task(connection: Connection, task_id: str, run_id: str | None = None) -> Task:
     """Return one task with the status of its newest run, or of `run_id`.
 
@@ -101,7 +94,7 @@ async def get_task(connection: Connection, task_id: str, run_id: str | None = No
     """
     wanted = tasks.c.latest_run_id if run_id is None else run_id
     statement = (
-        select(tasks, runs.c.run_id, runs.c.status, runs.c.message)
+        select(tasks, runs.c.run_id, runs.c.status, runs.c.message, runs.c.moved_at)
         .outerjoin(runs, runs.c.run_id == wanted)
         .where(tasks.c.task_id == task_id)
     )
@@ -120,7 +113,7 @@ async def list_tasks(
     """
     matches = _matches(federated_id)
     page = (
-        select(tasks, runs.c.run_id, runs.c.status, runs.c.message)
+        select(tasks, runs.c.run_id, runs.c.status, runs.c.message, runs.c.moved_at)
         .outerjoin(runs, runs.c.run_id == tasks.c.latest_run_id)
         .where(matches)
         .order_by(tasks.c.create_time, tasks.c.task_id)
@@ -194,5 +187,5 @@ def _task(row: Row[Any], party_runs: tuple[PartyRun, ...]) -> Task:
         run_message=row.message if started else "",
         party_runs=party_runs if started else None,
         create_time=row.create_time,
-        modify_time=row.modify_time,
+        modify_time=max(row.modify_time, row.moved_at) if started else row.modify_time,
     )

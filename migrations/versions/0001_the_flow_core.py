@@ -114,6 +114,9 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
+        sa.Column(
+            "moved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
         sa.Column("connect_deadline_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("prepare_deadline_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("launch_ordered_at", sa.DateTime(timezone=True), nullable=True),

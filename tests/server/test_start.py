@@ -131,3 +131,34 @@ async def test_a_template_changed_or_deleted_after_a_start_changes_nothing(sdk, 
 
     assert (await agent.assigned()).spec.image_url == "image:1"
     assert (await sdk.task.runs(task_id))["data"]["runs"][0]["run_id"]
+
+
+async def test_stops_and_reports_at_the_same_moment_never_block_each_other(sdk, connect, engine):
+    agents = [await connect(f"party-{number}") for number in range(8)]
+    task_id = await make_task(sdk, [agent.federated_id for agent in agents])
+    for _ in range(10):
+        await sdk.task.start(task_id)
+        items = await asyncio.gather(*(agent.prepare() for agent in agents))
+        await asyncio.gather(
+            sdk.task.stop(task_id),
+            *(
+                agent.report(item.spec.party_run_id, PartyRunState.RUNNING)
+                for agent, item in zip(agents, items, strict=True)
+            ),
+        )
+        await asyncio.gather(
+            *(
+                agent.report(
+                    item.spec.party_run_id, PartyRunState.STOPPED, reason=Reason.STOPPED_BY_USER
+                )
+                for agent, item in zip(agents, items, strict=True)
+            )
+        )
+        assert await status_of(sdk, task_id) == "Cancelled"
+        for agent, item in zip(agents, items, strict=True):
+            agent.assignments.pop(item.spec.party_run_id, None)
+    async with engine.begin() as connection:
+        deadlocks = await connection.exec_driver_sql(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        assert deadlocks.scalar_one() == 0
