@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 
 import structlog
 
@@ -37,7 +38,8 @@ async def _serve(settings: ServerSettings) -> int:
         await stopping
         log.info("server_stopping")
     except FlowError as error:
-        log.error("server_not_started", code=error.code, message=error.message)  # noqa: TRY400
+        # For whoever sits at the terminal: a sentence, not a log line.
+        sys.stderr.write(f"Error: {error.message}\n")
         return 1
     finally:
         stopping.cancel()
