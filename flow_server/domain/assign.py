@@ -46,6 +46,8 @@ def assignment(
             user=template.user,
             network=template.network,
             stop_grace_s=template.stop_grace_s,
+            run_timeout_s=template.run_timeout_s,
+            on_disconnect=template.on_disconnect,
         ),
         desired=desired,
         cause=cause,

@@ -10,8 +10,21 @@ from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData, StartParameters, TaskSpec
 from flow_contract.templates import Template
 
+_REFUSALS = {
+    Reason.PARTY_UNKNOWN: "task party not found",
+    Reason.PARTY_DRAINING: "task party takes no new work",
+}
+
 # An error names this many parties; the run's party status names them all.
 _NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """How a known party can take part."""
+
+    connected: bool
+    draining: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,27 +56,37 @@ def plan_start(
     task: TaskSpec,
     template: Template,
     parameters: StartParameters,
-    connected: Mapping[str, bool],
+    present: Mapping[str, Presence],
 ) -> StartPlan:
     """Decide how a start begins.
 
-    `connected` holds every known party of the task. A party that the server has never seen
-    refuses the start at once; the attempt is kept, with each party's reason, because the one
-    who asked needs to see which party it was.
+    `present` holds every known party of the task. A party that the server has never seen, or
+    that takes no new work, refuses the start at once; the attempt is kept, with each party's
+    reason, because the one who asked needs to see which party it was.
 
     Raises:
         Conflict: the task names no party.
     """
     if not task.federate_data:
         raise Conflict("the task names no party; add at least one to federate_data", kind=Kind.TASK)
-    unknown = [p.federated_id for p in task.federate_data if p.federated_id not in connected]
-    snapshot = _snapshot(template, parameters)
-    if unknown:
-        return _refused(task.federate_data, snapshot, unknown)
+    return plan_run(task.federate_data, snapshot_of(template, parameters), present)
+
+
+def plan_run(
+    parties: Sequence[PartyData], snapshot: Snapshot, present: Mapping[str, Presence]
+) -> StartPlan:
+    """Decide how a run of `snapshot` over `parties` begins; see `plan_start`."""
+    absent = {
+        party.federated_id: reason
+        for party in parties
+        if (reason := _why_not(present.get(party.federated_id))) is not None
+    }
+    if absent:
+        return _refused(parties, snapshot, absent)
     party_runs = tuple(
-        _waiting(party, is_connected=connected[party.federated_id]) for party in task.federate_data
+        _waiting(party, is_connected=present[party.federated_id].connected) for party in parties
     )
-    all_connected = all(connected[party.federated_id] for party in task.federate_data)
+    all_connected = all(present[party.federated_id].connected for party in parties)
     return StartPlan(
         snapshot=snapshot,
         status=RunStatus.STARTED if all_connected else RunStatus.PENDING,
@@ -75,7 +98,8 @@ def plan_start(
     )
 
 
-def _snapshot(template: Template, parameters: StartParameters) -> Snapshot:
+def snapshot_of(template: Template, parameters: StartParameters) -> Snapshot:
+    """Return what a run of the template with these parameters is started with."""
     own = template.spec.hyper_parameter or ()
     return Snapshot(
         template_id=template.template_id,
@@ -97,34 +121,43 @@ def _waiting(party: PartyData, *, is_connected: bool) -> NewPartyRun:
     )
 
 
-def _refused(parties: Sequence[PartyData], snapshot: Snapshot, unknown: Sequence[str]) -> StartPlan:
-    names = ", ".join(unknown[:_NAMED]) + (" and others" if len(unknown) > _NAMED else "")
-    message = f"task party not found: {names}"
-    missing = frozenset(unknown)
-    party_runs = []
-    for party in parties:
-        is_unknown = party.federated_id in missing
-        reason = Reason.PARTY_UNKNOWN if is_unknown else Reason.START_ROLLED_BACK
-        party_runs.append(
-            NewPartyRun(
-                federated_id=party.federated_id,
-                federated_data=party.federated_data,
-                state=PartyRunState.REFUSED if is_unknown else PartyRunState.STOPPED,
-                reason=reason,
-                message=sentence(reason),
-            )
-        )
+def _why_not(presence: Presence | None) -> Reason | None:
+    if presence is None:
+        return Reason.PARTY_UNKNOWN
+    return Reason.PARTY_DRAINING if presence.draining else None
+
+
+def _refused(
+    parties: Sequence[PartyData], snapshot: Snapshot, absent: Mapping[str, Reason]
+) -> StartPlan:
+    names = list(absent)
+    reason = absent[names[0]]
+    alike = [name for name in names if absent[name] is reason]
+    shown = ", ".join(alike[:_NAMED]) + (" and others" if len(alike) > _NAMED else "")
+    message = f"{_REFUSALS[reason]}: {shown}"
+    party_runs = tuple(_left_out(party, absent.get(party.federated_id)) for party in parties)
     return StartPlan(
         snapshot=snapshot,
         status=RunStatus.FAILED,
         desired=Desired.STOPPED,
         cause=Reason.START_ROLLED_BACK,
         message=message,
-        party_runs=tuple(party_runs),
+        party_runs=party_runs,
         refusal=PartyUnavailable(
-            f"{message}; no party of this id has ever connected",
+            f"{message}. {sentence(reason)}",
             kind=Kind.PARTY,
-            subject_id=unknown[0],
+            subject_id=names[0],
             field="federate_data",
         ),
+    )
+
+
+def _left_out(party: PartyData, why_not: Reason | None) -> NewPartyRun:
+    reason = why_not or Reason.START_ROLLED_BACK
+    return NewPartyRun(
+        federated_id=party.federated_id,
+        federated_data=party.federated_data,
+        state=PartyRunState.REFUSED if why_not else PartyRunState.STOPPED,
+        reason=reason,
+        message=sentence(reason),
     )

@@ -51,6 +51,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
             name=hello.name,
             instance_id=hello.instance_id,
             inventory=decode_inventory(hello.inventory),
+            draining=hello.draining,
         )
         session = Session(federated_id=hello.federated_id, epoch=epoch)
         structlog.contextvars.bind_contextvars(party_id=session.federated_id, epoch=epoch)
@@ -94,8 +95,13 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
                 raise SessionEnded("no heartbeat; the agent seems to hang") from None
             if message is None:
                 return
-            if message.WhichOneof("body") == "reports":
-                await self._take(session, message.reports)
+            match message.WhichOneof("body"):
+                case "reports":
+                    await self._take(session, message.reports)
+                case "draining":
+                    await self._parties.agent_drains(
+                        federated_id=session.federated_id, epoch=session.epoch
+                    )
 
     async def _take(self, session: Session, batch: pb.Reports) -> None:
         reports = []

@@ -23,6 +23,16 @@ class PartyServicer(parties_pb2_grpc.PartyServiceServicer):
             parties=[encode_party(party) for party in found], party_count=count
         )
 
+    async def Drain(self, request: pb.DrainPartyRequest, context: Context) -> pb.DrainPartyResponse:
+        await self._parties.drain(request.federated_id)
+        return pb.DrainPartyResponse()
+
+    async def Resume(
+        self, request: pb.ResumePartyRequest, context: Context
+    ) -> pb.ResumePartyResponse:
+        await self._parties.resume(request.federated_id)
+        return pb.ResumePartyResponse()
+
     async def Get(self, request: pb.GetPartyRequest, context: Context) -> pb.GetPartyResponse:
         party = await self._parties.get(request.federated_id)
         return pb.GetPartyResponse(party=encode_party(party))

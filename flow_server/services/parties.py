@@ -30,8 +30,32 @@ class PartyService:
         async with self._database.transaction() as connection:
             return await parties.list_parties(connection, offset=(page - 1) * limit, limit=limit)
 
+    async def drain(self, federated_id: str) -> None:
+        """Let the party take no new work; what runs there goes on. Raises NotFound."""
+        await self._set_draining(federated_id, draining=True)
+
+    async def resume(self, federated_id: str) -> None:
+        """Let the party take new work again. Raises NotFound."""
+        await self._set_draining(federated_id, draining=False)
+
+    async def agent_drains(self, *, federated_id: str, epoch: int) -> None:
+        """Take the agent's own word that it takes no new work."""
+        async with self._database.transaction() as connection:
+            await parties.set_agent_draining(connection, federated_id=federated_id, epoch=epoch)
+
+    async def _set_draining(self, federated_id: str, *, draining: bool) -> None:
+        checks.text("federated_id", federated_id)
+        async with self._database.transaction() as connection:
+            await parties.set_draining(connection, federated_id, draining=draining)
+
     async def connect(
-        self, *, federated_id: str, name: str, instance_id: str, inventory: Inventory
+        self,
+        *,
+        federated_id: str,
+        name: str,
+        instance_id: str,
+        inventory: Inventory,
+        draining: bool = False,
     ) -> int:
         """Own the party's connection; return its epoch.
 
@@ -58,6 +82,7 @@ class PartyService:
                 name=name or federated_id,
                 instance_id=instance_id,
                 inventory=inventory,
+                draining=draining,
                 owner_id=self._owner_id,
                 lease=self._lease,
             )

@@ -85,8 +85,8 @@ async def _answer_of(connection: Connection, task_id: str, request_id: str) -> s
 async def _plan(connection: Connection, task: LockedTask, parameters: StartParameters) -> StartPlan:
     template = await templates.get_template(connection, task.spec.template_id)
     named = [party.federated_id for party in task.spec.federate_data]
-    connected = await parties.connected_of(connection, named)
-    return plan_start(task=task.spec, template=template, parameters=parameters, connected=connected)
+    present = await parties.presence_of(connection, named)
+    return plan_start(task=task.spec, template=template, parameters=parameters, present=present)
 
 
 async def _store(connection: Connection, task: LockedTask, plan: StartPlan, request_id: str) -> str:

@@ -9,7 +9,15 @@ from typing import Any
 from flow_contract.parties import Inventory
 from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData
-from flow_contract.templates import GpuRequest, Mount, Network, Resources, TemplateSpec
+from flow_contract.templates import (
+    GpuRequest,
+    Mount,
+    Network,
+    OnDisconnect,
+    Resources,
+    RetryPolicy,
+    TemplateSpec,
+)
 
 Document = dict[str, Any]
 
@@ -30,6 +38,8 @@ def to_template_spec(document: Document) -> TemplateSpec:
             "resources": _to_resources(document.get("resources", {})),
             "mounts": tuple(Mount(**mount) for mount in document.get("mounts", ())),
             "network": Network(document.get("network", Network.NONE)),
+            "on_disconnect": OnDisconnect(**document.get("on_disconnect", {})),
+            "retry": RetryPolicy(**document.get("retry", {})),
         }
     )
 

@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, text
+from sqlalchemy import Row, Select, bindparam, func, select, text, update
 from sqlalchemy.types import Interval
 
 from flow_contract.errors import AlreadyExists, Kind, NotFound
 from flow_contract.parties import Inventory, Party
+from flow_server.domain.start import Presence
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import from_inventory, to_inventory
 from flow_server.storage.tables import parties
@@ -15,12 +16,14 @@ from flow_server.storage.tables import parties
 _CLAIM = text(
     """
     INSERT INTO parties (federated_id, name, instance_id, epoch, owner_id, lease_expires_at,
-                         inventory)
-    VALUES (:federated_id, :name, :instance_id, 1, :owner_id, now() + :lease, :inventory)
+                         inventory, agent_draining)
+    VALUES (:federated_id, :name, :instance_id, 1, :owner_id, now() + :lease, :inventory,
+            :draining)
     ON CONFLICT (federated_id) DO UPDATE
     SET name = excluded.name, instance_id = excluded.instance_id, epoch = parties.epoch + 1,
         owner_id = excluded.owner_id, lease_expires_at = excluded.lease_expires_at,
-        inventory = excluded.inventory, last_seen_at = now()
+        inventory = excluded.inventory, agent_draining = excluded.agent_draining,
+        last_seen_at = now()
     WHERE parties.owner_id IS NULL OR parties.lease_expires_at < now()
        OR parties.instance_id = excluded.instance_id
     RETURNING epoch
@@ -48,6 +51,7 @@ _RELEASE = text(
     """
 )
 
+_IS_DRAINING = parties.c.draining | parties.c.agent_draining
 _IS_CONNECTED = (parties.c.owner_id.is_not(None)) & (parties.c.lease_expires_at > func.now())
 
 
@@ -58,6 +62,7 @@ async def claim_party(
     name: str,
     instance_id: str,
     inventory: Inventory,
+    draining: bool,
     owner_id: str,
     lease: timedelta,
 ) -> int:
@@ -75,6 +80,7 @@ async def claim_party(
             "owner_id": owner_id,
             "lease": lease,
             "inventory": from_inventory(inventory),
+            "draining": draining,
         },
     )
     epoch: int | None = result.scalar_one_or_none()
@@ -103,12 +109,37 @@ async def release_party(
     )
 
 
-async def connected_of(connection: Connection, federated_ids: list[str]) -> dict[str, bool]:
-    """Return, for each of these parties that is known, whether it is connected."""
-    statement = select(parties.c.federated_id, _IS_CONNECTED.label("connected")).where(
-        parties.c.federated_id.in_(federated_ids)
+async def set_draining(connection: Connection, federated_id: str, *, draining: bool) -> None:
+    """Take an operator's word on whether the party takes new work.
+
+    Raises:
+        NotFound: none of this id has ever connected.
+    """
+    statement = (
+        update(parties).where(parties.c.federated_id == federated_id).values(draining=draining)
     )
-    return {row.federated_id: row.connected for row in await connection.execute(statement)}
+    if not (await connection.execute(statement)).rowcount:
+        raise _not_found(federated_id)
+
+
+async def set_agent_draining(connection: Connection, *, federated_id: str, epoch: int) -> None:
+    """Take the agent's word that it takes no new work; one of an older connection counts not."""
+    await connection.execute(
+        update(parties)
+        .where(parties.c.federated_id == federated_id, parties.c.epoch == epoch)
+        .values(agent_draining=True)
+    )
+
+
+async def presence_of(connection: Connection, federated_ids: list[str]) -> dict[str, Presence]:
+    """Return how each of these parties can take part; unknown ones are left out."""
+    statement = select(
+        parties.c.federated_id, _IS_CONNECTED.label("connected"), _IS_DRAINING.label("draining")
+    ).where(parties.c.federated_id.in_(federated_ids))
+    return {
+        row.federated_id: Presence(connected=row.connected, draining=row.draining)
+        for row in await connection.execute(statement)
+    }
 
 
 async def get_party(connection: Connection, federated_id: str) -> Party:
@@ -117,17 +148,10 @@ async def get_party(connection: Connection, federated_id: str) -> Party:
     Raises:
         NotFound: none of this id has ever connected.
     """
-    statement = select(parties, _IS_CONNECTED.label("connected")).where(
-        parties.c.federated_id == federated_id
-    )
+    statement = _select_parties().where(parties.c.federated_id == federated_id)
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
-        raise NotFound(
-            f"party not found: {federated_id[:64]!r} has never connected; check the id",
-            kind=Kind.PARTY,
-            subject_id=federated_id[:64],
-            field="federated_id",
-        )
+        raise _not_found(federated_id)
     return _party(row)
 
 
@@ -135,15 +159,23 @@ async def list_parties(
     connection: Connection, *, offset: int, limit: int
 ) -> tuple[list[Party], int]:
     """Return one page, by id, and the number of all."""
-    page = (
-        select(parties, _IS_CONNECTED.label("connected"))
-        .order_by(parties.c.federated_id)
-        .offset(offset)
-        .limit(limit)
-    )
+    page = _select_parties().order_by(parties.c.federated_id).offset(offset).limit(limit)
     rows = (await connection.execute(page)).all()
     total = (await connection.execute(select(func.count()).select_from(parties))).scalar_one()
     return [_party(row) for row in rows], total
+
+
+def _select_parties() -> Select[Any]:
+    return select(parties, _IS_CONNECTED.label("connected"), _IS_DRAINING.label("takes_no_work"))
+
+
+def _not_found(federated_id: str) -> NotFound:
+    return NotFound(
+        f"party not found: {federated_id[:64]!r} has never connected; check the id",
+        kind=Kind.PARTY,
+        subject_id=federated_id[:64],
+        field="federated_id",
+    )
 
 
 def _party(row: Row[Any]) -> Party:
@@ -151,6 +183,7 @@ def _party(row: Row[Any]) -> Party:
         federated_id=row.federated_id,
         name=row.name,
         connected=row.connected,
+        draining=row.takes_no_work,
         inventory=to_inventory(row.inventory),
         first_seen_at=row.first_seen_at,
         last_seen_at=row.last_seen_at,

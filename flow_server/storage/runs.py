@@ -116,7 +116,8 @@ async def find_started_run(
 ) -> EarlierStart | None:
     """Return the run that this request made, None if it made none."""
     refused = exists().where(
-        party_runs.c.run_id == runs.c.run_id, party_runs.c.reason == Reason.PARTY_UNKNOWN
+        party_runs.c.run_id == runs.c.run_id,
+        party_runs.c.reason.in_((Reason.PARTY_UNKNOWN, Reason.PARTY_DRAINING)),
     )
     statement = select(runs.c.run_id, runs.c.message, refused.label("refused_at_start")).where(
         runs.c.task_id == task_id, runs.c.request_id == request_id

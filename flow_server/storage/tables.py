@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -121,12 +122,18 @@ runs = Table(
     # can ever have started.
     _time("launch_ordered_at"),
     _time("ended_at"),
+    # The failed run that this one repeats.
+    Column("retry_of", Text, unique=True),
+    # When this failed run is to be repeated; null if it isn't, or has been.
+    _time("retry_at"),
     CheckConstraint(_one_of("status", RunStatus), name="status"),
     CheckConstraint(_one_of("desired", Desired), name="desired"),
     # A run that has ended has an end, and no other.
     CheckConstraint(
         f"({_one_of('status', _FINAL_STATUSES)}) = (ended_at IS NOT NULL)", name="ended"
     ),
+    # Only what has failed is repeated.
+    CheckConstraint("retry_at IS NULL OR status = 'Failed'", name="retry"),
     # Launched runs were wanted running.
     CheckConstraint("desired <> 'running' OR launch_ordered_at IS NOT NULL", name="launch"),
     UniqueConstraint("task_id", "number"),
@@ -139,6 +146,8 @@ runs = Table(
         unique=True,
         postgresql_where=text("ended_at IS NULL"),
     ),
+    # What the retry loop reads.
+    Index("ix_runs_retry_at", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
     # What the deadline loop reads.
     Index(
         "ix_runs_not_launched",
@@ -225,6 +234,10 @@ parties = Table(
     # Outlives the connection by the rest of its time: a short cut is not an absence.
     _time("lease_expires_at", nullable=False),
     Column("inventory", JSONB, nullable=False),
+    # Takes no new work: by an operator's word, which outlives the connection, or by the
+    # agent's own, which doesn't.
+    Column("draining", Boolean, nullable=False, server_default=text("false")),
+    Column("agent_draining", Boolean, nullable=False, server_default=text("false")),
     _set_at_insert("first_seen_at"),
     _set_at_insert("last_seen_at"),
     Index("ix_parties_owner_id", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),

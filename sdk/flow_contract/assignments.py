@@ -5,7 +5,7 @@ from datetime import datetime
 
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
-from flow_contract.templates import Mount, Network, Resources
+from flow_contract.templates import Mount, Network, OnDisconnect, Resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ class WorkloadSpec:
     user: str = ""
     network: Network = Network.NONE
     stop_grace_s: int = 10
+    run_timeout_s: int | None = None
+    on_disconnect: OnDisconnect = OnDisconnect()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,11 +18,15 @@ class Inventory:
 
 @dataclass(frozen=True, kw_only=True)
 class Party:
-    """A site that has connected at least once. Times are aware UTC."""
+    """A site that has connected at least once. Times are aware UTC.
+
+    A draining one takes no new work.
+    """
 
     federated_id: str
     name: str
     connected: bool
+    draining: bool = False
     inventory: Inventory
     first_seen_at: datetime
     last_seen_at: datetime

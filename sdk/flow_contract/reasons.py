@@ -20,6 +20,7 @@ class Reason(enum.StrEnum):
     EXIT_NONZERO = "exit_nonzero"
     KILLED_BY_SIGNAL = "killed_by_signal"
     OOM_KILLED = "oom_killed"
+    TIMED_OUT = "timed_out"
     COMMAND_NOT_FOUND = "command_not_found"
     # ends before it ran
     IMAGE_NOT_FOUND = "image_not_found"
@@ -31,10 +32,12 @@ class Reason(enum.StrEnum):
     POLICY_DENIED = "policy_denied"
     PARTY_UNKNOWN = "party_unknown"
     PARTY_OFFLINE = "party_offline"
+    PARTY_DRAINING = "party_draining"
     START_TIMED_OUT = "start_timed_out"
     START_ROLLED_BACK = "start_rolled_back"
     # ends from outside
     STOPPED_BY_USER = "stopped_by_user"
+    SITE_DISCONNECTED = "site_disconnected"
     LEASE_EXPIRED = "lease_expired"
     WORKLOAD_VANISHED = "workload_vanished"
     RUNTIME_ERROR = "runtime_error"
@@ -54,6 +57,10 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.OOM_KILLED: (
         "The workload used more memory than it may; raise resources.memory_bytes or use less."
+    ),
+    Reason.TIMED_OUT: (
+        "The workload ran longer than the template's run_timeout_s and was stopped; "
+        "raise the limit, or do less."
     ),
     Reason.COMMAND_NOT_FOUND: (
         "The image does not hold the command, or it is not executable; check the template's "
@@ -87,6 +94,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.PARTY_OFFLINE: (
         "The party's agent did not connect before the start deadline; ask the site to start it."
     ),
+    Reason.PARTY_DRAINING: (
+        "The party takes no new work at present; ask the site when it will, and start again then."
+    ),
     Reason.START_TIMED_OUT: (
         "Not every party was ready before the deadline, so nothing was started anywhere; see "
         "the other parties' reasons, then start again."
@@ -96,6 +106,10 @@ SENTENCES: dict[Reason, str] = {
         "that party's reason."
     ),
     Reason.STOPPED_BY_USER: "Stopped on request.",
+    Reason.SITE_DISCONNECTED: (
+        "The site lost the server for longer than the template's on_disconnect allows and stopped "
+        "the workload by itself; start again when the site is back."
+    ),
     Reason.LEASE_EXPIRED: (
         "The party's agent has not been heard from and the workload may still be running "
         "there; wait for its return, or ask the site to look."
@@ -113,3 +127,16 @@ SENTENCES: dict[Reason, str] = {
 def sentence(reason: Reason, detail: str = "") -> str:
     """Return the reason's sentence, with the site's own detail in front where there is one."""
     return f"{detail.rstrip('.')}. {SENTENCES[reason]}".strip() if detail else SENTENCES[reason]
+
+
+# Faults of the infrastructure: the same run may well succeed at another time.
+INFRASTRUCTURE: frozenset[Reason] = frozenset(
+    {
+        Reason.IMAGE_PULL_FAILED,
+        Reason.PARTY_OFFLINE,
+        Reason.START_TIMED_OUT,
+        Reason.SITE_DISCONNECTED,
+        Reason.WORKLOAD_VANISHED,
+        Reason.RUNTIME_ERROR,
+    }
+)

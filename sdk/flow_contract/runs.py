@@ -46,7 +46,11 @@ class PartyRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One start of a task. `number` counts a task's runs from 1; `message` says how it ended."""
+    """One start of a task. `number` counts a task's runs from 1; `message` says how it ended.
+
+    `retry_of` is the failed run that this one repeats; `retry_at` says when a run that failed
+    will be repeated, None if it won't be or has been.
+    """
 
     run_id: str
     task_id: str
@@ -57,3 +61,5 @@ class Run:
     party_runs: tuple[PartyRun, ...]
     created_at: datetime
     ended_at: datetime | None
+    retry_of: str | None = None
+    retry_at: datetime | None = None

@@ -18,6 +18,8 @@ MAX_ENV_BYTES = 65_536
 MAX_ENV_NAME_LENGTH = 255
 MAX_INT64 = 2**63 - 1
 MAX_DEADLINE_S = 7 * 24 * 3600
+MAX_RUN_TIMEOUT_S = 365 * 24 * 3600
+MAX_RETRIES = 100
 
 DEFAULT_START_DEADLINE_S = 60
 DEFAULT_PREPARE_DEADLINE_S = 3600
@@ -74,6 +76,30 @@ class Mount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnDisconnect:
+    """What a site does with a running workload when it has lost the server.
+
+    `stop_after_s` seconds without contact it stops it by itself; None keeps it running.
+    """
+
+    stop_after_s: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """When a failed run is started again, as a new run of the task.
+
+    At most `max_retries` times, after `backoff_s` seconds, doubled with each further one. Only
+    faults of the infrastructure count, unless `on_nonzero_exit`: then a workload's own failure
+    does too.
+    """
+
+    max_retries: int = 0
+    backoff_s: int = 10
+    on_nonzero_exit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TemplateSpec:
     """All that a user writes into a template. `hyper_parameter` None means left out."""
 
@@ -91,6 +117,9 @@ class TemplateSpec:
     start_deadline_s: int = DEFAULT_START_DEADLINE_S
     prepare_deadline_s: int = DEFAULT_PREPARE_DEADLINE_S
     stop_grace_s: int = DEFAULT_STOP_GRACE_S
+    run_timeout_s: int | None = None
+    on_disconnect: OnDisconnect = OnDisconnect()
+    retry: RetryPolicy = RetryPolicy()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +155,15 @@ def check_template(spec: TemplateSpec) -> None:
     checks.number("start_deadline_s", spec.start_deadline_s, least=0, most=MAX_DEADLINE_S)
     checks.number("prepare_deadline_s", spec.prepare_deadline_s, least=1, most=MAX_DEADLINE_S)
     checks.number("stop_grace_s", spec.stop_grace_s, least=0, most=3600)
+    checks.number("run_timeout_s", spec.run_timeout_s, least=1, most=MAX_RUN_TIMEOUT_S)
+    checks.number(
+        "on_disconnect.stop_after_s",
+        spec.on_disconnect.stop_after_s,
+        least=1,
+        most=MAX_DEADLINE_S,
+    )
+    checks.number("retry.max_retries", spec.retry.max_retries, least=0, most=MAX_RETRIES)
+    checks.number("retry.backoff_s", spec.retry.backoff_s, least=0, most=MAX_DEADLINE_S)
 
 
 def check_length(name: str, value: str, limits: tuple[int, int]) -> None:

@@ -13,14 +13,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "reports", "heartbeat")
+    __slots__ = ("hello", "reports", "heartbeat", "draining")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     reports: Reports
     heartbeat: Heartbeat
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., reports: _Optional[_Union[Reports, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    draining: Draining
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., reports: _Optional[_Union[Reports, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: _Optional[_Union[Draining, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
     __slots__ = ("welcome", "assignments", "acknowledgement")
@@ -33,20 +35,26 @@ class ServerMessage(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., acknowledgement: _Optional[_Union[Acknowledgement, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("federated_id", "name", "instance_id", "inventory", "party_run_ids")
+    __slots__ = ("federated_id", "name", "instance_id", "inventory", "party_run_ids", "draining")
     FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     INVENTORY_FIELD_NUMBER: _ClassVar[int]
     PARTY_RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     federated_id: str
     name: str
     instance_id: str
     inventory: _parties_pb2.Inventory
     party_run_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, federated_id: _Optional[str] = ..., name: _Optional[str] = ..., instance_id: _Optional[str] = ..., inventory: _Optional[_Union[_parties_pb2.Inventory, _Mapping]] = ..., party_run_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    draining: bool
+    def __init__(self, federated_id: _Optional[str] = ..., name: _Optional[str] = ..., instance_id: _Optional[str] = ..., inventory: _Optional[_Union[_parties_pb2.Inventory, _Mapping]] = ..., party_run_ids: _Optional[_Iterable[str]] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Draining(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
@@ -59,7 +67,7 @@ class Welcome(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., heartbeat_s: _Optional[int] = ...) -> None: ...
 
 class WorkloadSpec(_message.Message):
-    __slots__ = ("party_run_id", "run_id", "task_id", "order", "federated_id", "rank", "parties", "image_url", "workdir", "command", "env", "epochs", "hyper_parameter", "enable_smpc", "resources", "federated_data", "mounts", "user", "network", "stop_grace_s")
+    __slots__ = ("party_run_id", "run_id", "task_id", "order", "federated_id", "rank", "parties", "image_url", "workdir", "command", "env", "epochs", "hyper_parameter", "enable_smpc", "resources", "federated_data", "mounts", "user", "network", "stop_grace_s", "run_timeout_s", "on_disconnect")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +95,8 @@ class WorkloadSpec(_message.Message):
     USER_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
     STOP_GRACE_S_FIELD_NUMBER: _ClassVar[int]
+    RUN_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    ON_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     run_id: str
     task_id: str
@@ -107,7 +117,9 @@ class WorkloadSpec(_message.Message):
     user: str
     network: _templates_pb2.Network
     stop_grace_s: int
-    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., order: _Optional[int] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., parties: _Optional[_Iterable[str]] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ..., resources: _Optional[_Union[_templates_pb2.Resources, _Mapping]] = ..., federated_data: _Optional[str] = ..., mounts: _Optional[_Iterable[_Union[_templates_pb2.Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[_templates_pb2.Network, str]] = ..., stop_grace_s: _Optional[int] = ...) -> None: ...
+    run_timeout_s: int
+    on_disconnect: _templates_pb2.OnDisconnect
+    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., order: _Optional[int] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., parties: _Optional[_Iterable[str]] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ..., resources: _Optional[_Union[_templates_pb2.Resources, _Mapping]] = ..., federated_data: _Optional[str] = ..., mounts: _Optional[_Iterable[_Union[_templates_pb2.Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[_templates_pb2.Network, str]] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[_templates_pb2.OnDisconnect, _Mapping]] = ...) -> None: ...
 
 class Assignment(_message.Message):
     __slots__ = ("spec", "desired", "cause")

@@ -26,20 +26,22 @@ class Inventory(_message.Message):
     def __init__(self, runtime: _Optional[str] = ..., agent_version: _Optional[str] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., data_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Party(_message.Message):
-    __slots__ = ("federated_id", "name", "connected", "inventory", "first_seen_at", "last_seen_at")
+    __slots__ = ("federated_id", "name", "connected", "inventory", "first_seen_at", "last_seen_at", "draining")
     FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     INVENTORY_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     federated_id: str
     name: str
     connected: bool
     inventory: Inventory
     first_seen_at: _timestamp_pb2.Timestamp
     last_seen_at: _timestamp_pb2.Timestamp
-    def __init__(self, federated_id: _Optional[str] = ..., name: _Optional[str] = ..., connected: _Optional[bool] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., first_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    draining: bool
+    def __init__(self, federated_id: _Optional[str] = ..., name: _Optional[str] = ..., connected: _Optional[bool] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., first_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class ListPartiesRequest(_message.Message):
     __slots__ = ("page", "limit")
@@ -62,6 +64,26 @@ class GetPartyRequest(_message.Message):
     FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
     federated_id: str
     def __init__(self, federated_id: _Optional[str] = ...) -> None: ...
+
+class DrainPartyRequest(_message.Message):
+    __slots__ = ("federated_id",)
+    FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
+    federated_id: str
+    def __init__(self, federated_id: _Optional[str] = ...) -> None: ...
+
+class DrainPartyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResumePartyRequest(_message.Message):
+    __slots__ = ("federated_id",)
+    FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
+    federated_id: str
+    def __init__(self, federated_id: _Optional[str] = ...) -> None: ...
+
+class ResumePartyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class GetPartyResponse(_message.Message):
     __slots__ = ("party",)

@@ -45,6 +45,16 @@ class PartyServiceStub:
                 request_serializer=flow__wire_dot_parties__pb2.GetPartyRequest.SerializeToString,
                 response_deserializer=flow__wire_dot_parties__pb2.GetPartyResponse.FromString,
                 _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/fedflow.v1.PartyService/Drain',
+                request_serializer=flow__wire_dot_parties__pb2.DrainPartyRequest.SerializeToString,
+                response_deserializer=flow__wire_dot_parties__pb2.DrainPartyResponse.FromString,
+                _registered_method=True)
+        self.Resume = channel.unary_unary(
+                '/fedflow.v1.PartyService/Resume',
+                request_serializer=flow__wire_dot_parties__pb2.ResumePartyRequest.SerializeToString,
+                response_deserializer=flow__wire_dot_parties__pb2.ResumePartyResponse.FromString,
+                _registered_method=True)
 
 
 class PartyServiceServicer:
@@ -65,6 +75,20 @@ class PartyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Drain(self, request, context):
+        """The party takes no new work, and what runs there goes on. NOT_FOUND. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Resume(self, request, context):
+        """The party takes new work again. NOT_FOUND. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PartyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +101,16 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     servicer.Get,
                     request_deserializer=flow__wire_dot_parties__pb2.GetPartyRequest.FromString,
                     response_serializer=flow__wire_dot_parties__pb2.GetPartyResponse.SerializeToString,
+            ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=flow__wire_dot_parties__pb2.DrainPartyRequest.FromString,
+                    response_serializer=flow__wire_dot_parties__pb2.DrainPartyResponse.SerializeToString,
+            ),
+            'Resume': grpc.unary_unary_rpc_method_handler(
+                    servicer.Resume,
+                    request_deserializer=flow__wire_dot_parties__pb2.ResumePartyRequest.FromString,
+                    response_serializer=flow__wire_dot_parties__pb2.ResumePartyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +168,60 @@ class PartyService:
             '/fedflow.v1.PartyService/Get',
             flow__wire_dot_parties__pb2.GetPartyRequest.SerializeToString,
             flow__wire_dot_parties__pb2.GetPartyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedflow.v1.PartyService/Drain',
+            flow__wire_dot_parties__pb2.DrainPartyRequest.SerializeToString,
+            flow__wire_dot_parties__pb2.DrainPartyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedflow.v1.PartyService/Resume',
+            flow__wire_dot_parties__pb2.ResumePartyRequest.SerializeToString,
+            flow__wire_dot_parties__pb2.ResumePartyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class PartyServiceStub:
     """By id. INVALID_ARGUMENT (page, limit)."""
     Get: _grpc.UnaryUnaryMultiCallable[_parties_pb2.GetPartyRequest, _parties_pb2.GetPartyResponse]
     """NOT_FOUND."""
+    Drain: _grpc.UnaryUnaryMultiCallable[_parties_pb2.DrainPartyRequest, _parties_pb2.DrainPartyResponse]
+    """The party takes no new work, and what runs there goes on. NOT_FOUND. Idempotent."""
+    Resume: _grpc.UnaryUnaryMultiCallable[_parties_pb2.ResumePartyRequest, _parties_pb2.ResumePartyResponse]
+    """The party takes new work again. NOT_FOUND. Idempotent."""
 
 @_typing.type_check_only
 class PartyServiceAsyncStub(PartyServiceStub):
@@ -47,6 +51,10 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """By id. INVALID_ARGUMENT (page, limit)."""
     Get: _aio.UnaryUnaryMultiCallable[_parties_pb2.GetPartyRequest, _parties_pb2.GetPartyResponse]  # type: ignore[assignment]
     """NOT_FOUND."""
+    Drain: _aio.UnaryUnaryMultiCallable[_parties_pb2.DrainPartyRequest, _parties_pb2.DrainPartyResponse]  # type: ignore[assignment]
+    """The party takes no new work, and what runs there goes on. NOT_FOUND. Idempotent."""
+    Resume: _aio.UnaryUnaryMultiCallable[_parties_pb2.ResumePartyRequest, _parties_pb2.ResumePartyResponse]  # type: ignore[assignment]
+    """The party takes new work again. NOT_FOUND. Idempotent."""
 
 class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
     """The sites that have connected at least once."""
@@ -66,5 +74,21 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_parties_pb2.GetPartyResponse, _abc.Awaitable[_parties_pb2.GetPartyResponse]]:
         """NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def Drain(
+        self,
+        request: _parties_pb2.DrainPartyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_parties_pb2.DrainPartyResponse, _abc.Awaitable[_parties_pb2.DrainPartyResponse]]:
+        """The party takes no new work, and what runs there goes on. NOT_FOUND. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def Resume(
+        self,
+        request: _parties_pb2.ResumePartyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_parties_pb2.ResumePartyResponse, _abc.Awaitable[_parties_pb2.ResumePartyResponse]]:
+        """The party takes new work again. NOT_FOUND. Idempotent."""
 
 def add_PartyServiceServicer_to_server(servicer: PartyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -52,8 +52,24 @@ class Mount(_message.Message):
     target: str
     def __init__(self, data_name: _Optional[str] = ..., target: _Optional[str] = ...) -> None: ...
 
+class OnDisconnect(_message.Message):
+    __slots__ = ("stop_after_s",)
+    STOP_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    stop_after_s: int
+    def __init__(self, stop_after_s: _Optional[int] = ...) -> None: ...
+
+class RetryPolicy(_message.Message):
+    __slots__ = ("max_retries", "backoff_s", "on_nonzero_exit")
+    MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    BACKOFF_S_FIELD_NUMBER: _ClassVar[int]
+    ON_NONZERO_EXIT_FIELD_NUMBER: _ClassVar[int]
+    max_retries: int
+    backoff_s: int
+    on_nonzero_exit: bool
+    def __init__(self, max_retries: _Optional[int] = ..., backoff_s: _Optional[int] = ..., on_nonzero_exit: _Optional[bool] = ...) -> None: ...
+
 class TemplateSpec(_message.Message):
-    __slots__ = ("name", "image_url", "workdir", "command", "remark", "hyper_parameter", "resources", "env", "mounts", "user", "network", "start_deadline_s", "prepare_deadline_s", "stop_grace_s")
+    __slots__ = ("name", "image_url", "workdir", "command", "remark", "hyper_parameter", "resources", "env", "mounts", "user", "network", "start_deadline_s", "prepare_deadline_s", "stop_grace_s", "run_timeout_s", "on_disconnect", "retry")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +91,9 @@ class TemplateSpec(_message.Message):
     START_DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
     PREPARE_DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
     STOP_GRACE_S_FIELD_NUMBER: _ClassVar[int]
+    RUN_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    ON_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
+    RETRY_FIELD_NUMBER: _ClassVar[int]
     name: str
     image_url: str
     workdir: str
@@ -89,7 +108,10 @@ class TemplateSpec(_message.Message):
     start_deadline_s: int
     prepare_deadline_s: int
     stop_grace_s: int
-    def __init__(self, name: _Optional[str] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., remark: _Optional[str] = ..., hyper_parameter: _Optional[_Union[_common_pb2.StringList, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[Network, str]] = ..., start_deadline_s: _Optional[int] = ..., prepare_deadline_s: _Optional[int] = ..., stop_grace_s: _Optional[int] = ...) -> None: ...
+    run_timeout_s: int
+    on_disconnect: OnDisconnect
+    retry: RetryPolicy
+    def __init__(self, name: _Optional[str] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., remark: _Optional[str] = ..., hyper_parameter: _Optional[_Union[_common_pb2.StringList, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[Network, str]] = ..., start_deadline_s: _Optional[int] = ..., prepare_deadline_s: _Optional[int] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[OnDisconnect, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ...) -> None: ...
 
 class Template(_message.Message):
     __slots__ = ("template_id", "spec", "create_time", "modify_time")

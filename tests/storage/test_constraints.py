@@ -167,6 +167,20 @@ _NEVER = [
         adds=True,
     ),
     Never(
+        sentence="a run that is repeated twice",
+        rule="uq_runs_retry_of",
+        table=runs,
+        first=_ENDED | {"retry_of": "run-0"},
+        change=_OTHER_RUN | {"retry_of": "run-0"},
+        adds=True,
+    ),
+    Never(
+        sentence="a repetition of what has not failed",
+        rule="ck_runs_retry",
+        table=runs,
+        change={"retry_at": datetime.now(UTC)},
+    ),
+    Never(
         sentence="two runs at one place of the queue",
         rule="uq_runs_start_order",
         table=runs,

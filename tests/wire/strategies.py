@@ -14,7 +14,9 @@ from flow_contract.templates import (
     GpuRequest,
     Mount,
     Network,
+    OnDisconnect,
     Resources,
+    RetryPolicy,
     Template,
     TemplateSpec,
 )
@@ -48,6 +50,7 @@ resources = st.builds(
     gpus=maybe(gpu_requests),
 )
 mounts = st.lists(st.builds(Mount, data_name=text, target=text), max_size=3).map(tuple)
+on_disconnects = st.builds(OnDisconnect, stop_after_s=maybe(int32))
 template_specs = st.builds(
     TemplateSpec,
     name=text,
@@ -64,6 +67,9 @@ template_specs = st.builds(
     start_deadline_s=int32,
     prepare_deadline_s=int32,
     stop_grace_s=int32,
+    run_timeout_s=maybe(int32),
+    on_disconnect=on_disconnects,
+    retry=st.builds(RetryPolicy, max_retries=int32, backoff_s=int32, on_nonzero_exit=st.booleans()),
 )
 templates = st.builds(
     Template, template_id=text, spec=template_specs, create_time=times, modify_time=times
@@ -106,6 +112,8 @@ runs = st.builds(
     party_runs=party_run_tuples,
     created_at=times,
     ended_at=maybe(times),
+    retry_of=maybe(text),
+    retry_at=maybe(times),
 )
 
 party_data = st.builds(PartyData, federated_id=text, federated_data=text)
@@ -152,6 +160,7 @@ parties = st.builds(
     federated_id=text,
     name=text,
     connected=st.booleans(),
+    draining=st.booleans(),
     inventory=inventories,
     first_seen_at=times,
     last_seen_at=times,
@@ -179,6 +188,8 @@ workload_specs = st.builds(
     user=text,
     network=st.sampled_from(Network),
     stop_grace_s=int32,
+    run_timeout_s=maybe(int32),
+    on_disconnect=on_disconnects,
 )
 assignments = st.builds(
     Assignment,

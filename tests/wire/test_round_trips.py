@@ -19,6 +19,7 @@ PAIRS = {
     "template": (templates, strategies.templates),
     "template_spec": (templates, strategies.template_specs),
     "resources": (templates, strategies.resources),
+    "on_disconnect": (templates, strategies.on_disconnects),
     "task": (tasks, strategies.tasks),
     "task_spec": (tasks, strategies.task_specs),
     "run": (runs, strategies.runs),

@@ -6,8 +6,10 @@ from flow_wire.codec.enums import DESIRED, NETWORK, PARTY_RUN_STATE
 from flow_wire.codec.runs import decode_reason
 from flow_wire.codec.templates import (
     decode_mounts,
+    decode_on_disconnect,
     decode_resources,
     encode_mounts,
+    encode_on_disconnect,
     encode_resources,
 )
 from flow_wire.codec.times import decode_required_time, decode_time, encode_time
@@ -36,6 +38,8 @@ def encode_workload_spec(spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
         user=spec.user,
         network=NETWORK.encode(spec.network),
         stop_grace_s=spec.stop_grace_s,
+        run_timeout_s=spec.run_timeout_s,
+        on_disconnect=encode_on_disconnect(spec.on_disconnect),
     )
 
 
@@ -66,6 +70,8 @@ def decode_workload_spec(wire: agents_pb2.WorkloadSpec) -> WorkloadSpec:
         user=wire.user,
         network=NETWORK.decode(wire.network, "network"),
         stop_grace_s=wire.stop_grace_s,
+        run_timeout_s=wire.run_timeout_s if wire.HasField("run_timeout_s") else None,
+        on_disconnect=decode_on_disconnect(wire.on_disconnect),
     )
 
 

@@ -35,6 +35,7 @@ def encode_party(party: Party) -> parties_pb2.Party:
         federated_id=party.federated_id,
         name=party.name,
         connected=party.connected,
+        draining=party.draining,
         inventory=encode_inventory(party.inventory),
     )
     encode_time(wire.first_seen_at, party.first_seen_at)
@@ -48,6 +49,7 @@ def decode_party(wire: parties_pb2.Party) -> Party:
         federated_id=wire.federated_id,
         name=wire.name,
         connected=wire.connected,
+        draining=wire.draining,
         inventory=decode_inventory(wire.inventory),
         first_seen_at=decode_required_time(wire, "first_seen_at"),
         last_seen_at=decode_required_time(wire, "last_seen_at"),

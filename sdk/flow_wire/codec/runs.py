@@ -73,7 +73,9 @@ def encode_run(run: Run) -> runs_pb2.Run:
             enable_smpc=run.snapshot.enable_smpc,
         ),
         party_runs=[encode_party_run(party_run) for party_run in run.party_runs],
+        retry_of=run.retry_of,
     )
+    encode_time(wire.retry_at, run.retry_at)
     encode_time(wire.created_at, run.created_at)
     encode_time(wire.ended_at, run.ended_at)
     return wire
@@ -97,4 +99,6 @@ def decode_run(wire: runs_pb2.Run) -> Run:
         party_runs=tuple(decode_party_run(party_run) for party_run in wire.party_runs),
         created_at=decode_required_time(wire, "created_at"),
         ended_at=decode_time(wire, "ended_at"),
+        retry_of=wire.retry_of if wire.HasField("retry_of") else None,
+        retry_at=decode_time(wire, "retry_at"),
     )

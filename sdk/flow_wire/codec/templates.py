@@ -7,7 +7,9 @@ from flow_contract.templates import (
     GpuRequest,
     Mount,
     Network,
+    OnDisconnect,
     Resources,
+    RetryPolicy,
     Template,
     TemplateSpec,
 )
@@ -66,6 +68,24 @@ def decode_mounts(wire: templates_pb2.TemplateSpec | agents_pb2.WorkloadSpec) ->
     return tuple(Mount(data_name=m.data_name, target=m.target) for m in wire.mounts)
 
 
+def encode_on_disconnect(policy: OnDisconnect) -> templates_pb2.OnDisconnect:
+    """Contract to wire."""
+    return templates_pb2.OnDisconnect(stop_after_s=policy.stop_after_s)
+
+
+def decode_on_disconnect(wire: templates_pb2.OnDisconnect) -> OnDisconnect:
+    """Wire to contract."""
+    return OnDisconnect(stop_after_s=wire.stop_after_s if wire.HasField("stop_after_s") else None)
+
+
+def _decode_retry(wire: templates_pb2.RetryPolicy) -> RetryPolicy:
+    return RetryPolicy(
+        max_retries=wire.max_retries,
+        backoff_s=wire.backoff_s if wire.HasField("backoff_s") else RetryPolicy.backoff_s,
+        on_nonzero_exit=wire.on_nonzero_exit,
+    )
+
+
 def encode_template_spec(spec: TemplateSpec) -> templates_pb2.TemplateSpec:
     """Contract to wire."""
     return templates_pb2.TemplateSpec(
@@ -83,6 +103,13 @@ def encode_template_spec(spec: TemplateSpec) -> templates_pb2.TemplateSpec:
         start_deadline_s=spec.start_deadline_s,
         prepare_deadline_s=spec.prepare_deadline_s,
         stop_grace_s=spec.stop_grace_s,
+        run_timeout_s=spec.run_timeout_s,
+        on_disconnect=encode_on_disconnect(spec.on_disconnect),
+        retry=templates_pb2.RetryPolicy(
+            max_retries=spec.retry.max_retries,
+            backoff_s=spec.retry.backoff_s,
+            on_nonzero_exit=spec.retry.on_nonzero_exit,
+        ),
     )
 
 
@@ -115,6 +142,9 @@ def decode_template_spec(wire: templates_pb2.TemplateSpec) -> TemplateSpec:
         if wire.HasField("prepare_deadline_s")
         else DEFAULT_PREPARE_DEADLINE_S,
         stop_grace_s=wire.stop_grace_s if wire.HasField("stop_grace_s") else DEFAULT_STOP_GRACE_S,
+        run_timeout_s=wire.run_timeout_s if wire.HasField("run_timeout_s") else None,
+        on_disconnect=decode_on_disconnect(wire.on_disconnect),
+        retry=_decode_retry(wire.retry),
     )
 
 
