@@ -88,6 +88,9 @@ class _Outcome:
     def __init__(self, name: str, context: Context) -> None:
         self._name = name
         self._context = context
+        # Asked now: grpc crashes the process when asked about a call that is gone, and an answer
+        # stream that the client left is closed only later, by the garbage collector.
+        self._peer = context.peer()
         self._began_s = time.perf_counter()
 
     async def __aenter__(self) -> None:
@@ -115,6 +118,4 @@ class _Outcome:
 
     def _finished(self, code: str, **more: str) -> None:
         elapsed_ms = round((time.perf_counter() - self._began_s) * 1000, 1)
-        log.info(
-            "rpc_finished", code=code, elapsed_ms=elapsed_ms, peer=self._context.peer(), **more
-        )
+        log.info("rpc_finished", code=code, elapsed_ms=elapsed_ms, peer=self._peer, **more)
