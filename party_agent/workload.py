@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
@@ -69,7 +68,8 @@ def environment(spec: WorkloadSpec, *, has_output: bool) -> dict[str, str]:
 
 def labels(spec: WorkloadSpec) -> dict[str, str]:
     """Return what a site's own people see on the container."""
-    document = json.dumps(asdict(spec), sort_keys=True).encode()
+    # Not asdict: it copies every value, which for a run of a thousand parties takes a millisecond.
+    document = json.dumps(vars(spec), sort_keys=True, default=vars).encode()
     return {
         f"{LABEL_PREFIX}task_id": spec.task_id,
         f"{LABEL_PREFIX}run_id": spec.run_id,
