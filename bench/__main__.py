@@ -5,11 +5,14 @@ import sys
 import time
 from pathlib import Path
 
-from bench import fanout, page, table
+from bench import fanout, idle, latency, page, start, table
 from bench.processes import BenchError, flow_server, scratch_folder
 
 PARTS = {
+    "start": start.measure,
     "fanout": fanout.measure,
+    "idle": idle.measure,
+    "latency": latency.measure,
 }
 
 
