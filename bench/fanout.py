@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import proc
 from bench.figures import median, spread_ms
-from bench.flows import make_task, stop
+from bench.flows import data_of, make_task, stop
 from bench.processes import Child, Server, child
 from bench.table import Row
 from flow_contract.assignments import Assignment, WorkloadSpec
@@ -30,6 +30,8 @@ class Samples:
 
     steps: dict[str, list[float]] = field(default_factory=lambda: {step: [] for step in STEPS})
     small: list[float] = field(default_factory=list)
+    # Until accepted by all: of the server, its PostgreSQL and all agents together.
+    cpu: list[list[float]] = field(default_factory=list)
     same_size: list[float] = field(default_factory=list)
 
 
@@ -58,18 +60,23 @@ def measure(server: Server, folder: Path) -> list[Row]:
             for size in SIZES:
                 # The first round warms caches and connections up; it does not count.
                 into = samples[size] if number else Samples()
-                _start_once(sdk, sites, tasks[size], into)
+                _start_once(sdk, server, sites, tasks[size], into)
                 _bare_once(bare, size, into)
     return _rows(samples)
 
 
-def _start_once(sdk: FlowServerSdk, sites: Child, task_id: str, into: Samples) -> None:
+def _start_once(
+    sdk: FlowServerSdk, server: Server, sites: Child, task_id: str, into: Samples
+) -> None:
     proc.wait_until_quiet()
+    used_s = _cpu(server, sites)
     began_s = time.monotonic()
-    sdk.task.start(task_id)
-    moments = sites.hear()
+    data_of(sdk.task.start(task_id))
     for step in STEPS:
-        into.steps[step].append(moments[step] - began_s)
+        told = sites.hear()
+        into.steps[told["step"]].append(told["at_s"] - began_s)
+        if told["step"] == "accepted":
+            into.cpu.append([now - then for now, then in zip(_cpu(server, sites), used_s, strict=True)])
     stop(sdk, task_id)
 
 
@@ -81,6 +88,12 @@ def _bare_once(bare: Child, streams: int, into: Samples) -> None:
     ):
         answer = bare.ask({"streams": streams, "bytes": size_bytes})
         samples.append(answer["seconds"])
+
+
+def _cpu(server: Server, sites: Child) -> list[float]:
+    """Return the CPU seconds that server, PostgreSQL and agents have used so far."""
+    postgres = proc.descendants(server.child.pid)
+    return [proc.cpu_s(pids) for pids in ([server.child.pid], postgres, [sites.pid])]
 
 
 def _rows(samples: dict[int, Samples]) -> list[Row]:
@@ -102,6 +115,15 @@ def _rows(samples: dict[int, Samples]) -> list[Row]:
             ratio=accepted / median(largest.same_size),
         ),
     ]
+    cpu_ms = [median(values) * 1e3 for values in zip(*largest.cpu, strict=True)]
+    rows.append(
+        Row(
+            measure="the same: CPU until then",
+            value="server {:.0f} ms, PostgreSQL {:.0f} ms, the agents' one process {:.0f} ms".format(
+                *cpu_ms
+            ),
+        )
+    )
     for step, name in (("prepared", "all prepared"), ("running", "all running")):
         rows.append(
             Row(

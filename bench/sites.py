@@ -2,10 +2,10 @@
 
     python -m bench.sites HOST:PORT PREFIX COUNT
 
-Parties are PREFIX-0000 and so on. Says {"connected": n} when all are. For every run, once all
-its party runs got there, says {"run_id": …, "parties": n, "assigned": t, "accepted": t,
-"prepared": t, "running": t} with the clock that all processes of a machine share: when the
-last assignment came in, and when the last report of that step was known to be committed.
+Parties are PREFIX-0000 and so on. Says {"connected": n} when all are, and for every run
+{"step": "accepted", "at_s": t} and the same for "prepared" and "running" when the last of its
+parties knows that its report of that step, or a later one, is committed. The time is of the
+clock that all processes of a machine share.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import json
 import signal
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,8 +36,8 @@ class Milestones:
     def __init__(self) -> None:
         self._run_of: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
-        self._reached: dict[tuple[str, str], set[str]] = {}
-        self._moments: dict[str, dict[str, float]] = {}
+        self._reached: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._told: set[tuple[str, str]] = set()
 
     def watch(self, units: Units) -> None:
         """Listen to what the server tells one agent."""
@@ -48,7 +49,6 @@ class Milestones:
             for item in assignments:
                 self._run_of[item.spec.party_run_id] = item.spec.run_id
                 self._sizes[item.spec.run_id] = len(item.spec.parties)
-                self._reach("assigned", item.spec.party_run_id)
 
         def acknowledged(party_run_id: str, sequence: int) -> None:
             acknowledge(party_run_id, sequence)
@@ -60,17 +60,13 @@ class Milestones:
 
     def _reach(self, step: str, party_run_id: str) -> None:
         run_id = self._run_of[party_run_id]
-        moments = self._moments.setdefault(run_id, {})
-        if step in moments:
+        if (run_id, step) in self._told:
             return
-        reached = self._reached.setdefault((run_id, step), set())
+        reached = self._reached[(run_id, step)]
         reached.add(party_run_id)
-        if len(reached) < self._sizes[run_id]:
-            return
-        moments[step] = time.monotonic()
-        if step == "running":
-            answer = {"run_id": run_id, "parties": self._sizes[run_id], **moments}
-            print(json.dumps(answer), flush=True)
+        if len(reached) == self._sizes[run_id]:
+            self._told.add((run_id, step))
+            print(json.dumps({"step": step, "at_s": time.monotonic()}), flush=True)
 
 
 async def main(server: str, prefix: str, count: int) -> None:
