@@ -84,8 +84,9 @@ def encode_assignment(assignment: Assignment) -> agents_pb2.Assignment:
 
 
 class AssignmentEncoder:
-    """Contract to wire for many assignments of few runs: what a run's have in common, its list
-    of parties above all, is encoded once.
+    """Contract to wire for many assignments of few runs.
+
+    What those of a run have in common, its list of parties above all, is encoded once.
     """
 
     def __init__(self) -> None:
