@@ -162,7 +162,7 @@ class _Parts:
         self.duties: dict[str, Duty] = {
             "reports": reports.run,
             "delivery": delivery.run,
-            "leases": lambda: renew_leases(parties, every_s=settings.lease_renewal_s),
+            "leases": lambda: renew_leases(parties, registry, every_s=settings.lease_renewal_s),
             "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
             "changes": lambda: listen_for_changes(
                 make_listener,
