@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -145,7 +146,12 @@ class _Parts:
         reports = ReportService(database)
         delivery = DeliveryService(database, registry)
         tasks = TaskService(database)
-        absences = AbsenceService(database)
+        absences = AbsenceService(
+            database,
+            lease_s=settings.lease_s,
+            return_grace_s=settings.return_grace_s,
+            clock_s=time.monotonic,
+        )
         self.servicers = Servicers(
             templates=TemplateServicer(TemplateService(database)),
             tasks=TaskServicer(tasks, StartService(database), WaitService(tasks, watches)),
@@ -162,7 +168,7 @@ class _Parts:
         self.duties: dict[str, Duty] = {
             "reports": reports.run,
             "delivery": delivery.run,
-            "leases": lambda: renew_leases(parties, every_s=settings.lease_renewal_s),
+            "leases": lambda: renew_leases(parties, registry, every_s=settings.lease_renewal_s),
             "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
             "changes": lambda: listen_for_changes(
                 make_listener,

@@ -26,6 +26,9 @@ class ServerSettings(BaseSettings):
     # A party whose agent is silent for longer counts as absent.
     lease_s: float = Field(default=30, ge=1)
     lease_renewal_s: float = Field(default=10, gt=0)
+    # How long agents have to come back after a server that was away; their own longest
+    # back-off is a minute.
+    return_grace_s: float = Field(default=75, ge=0)
     sweep_s: float = Field(default=1, gt=0)
     shutdown_grace_s: float = Field(default=2, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

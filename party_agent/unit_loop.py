@@ -64,6 +64,7 @@ class UnitLoop:
             self._stop_asked.set()
         self._told: tuple[Reason, str] | None = None
         self._was_told = asyncio.Event()
+        self._says_again = False
 
     def want(self, desired: Desired, cause: Reason) -> None:
         """Take the server's wish over; one that would move backwards is ignored."""
@@ -82,6 +83,11 @@ class UnitLoop:
         self.unit = replace(self.unit, acked=max(self.unit.acked, sequence))
         if self.unit.is_final:
             self.wake()
+
+    def say_again(self) -> None:
+        """Report where it is once more: meanwhile the server may have given it up for lost."""
+        self._says_again = not self.unit.is_final
+        self.wake()
 
     def wake(self) -> None:
         """Look again: something outside has changed."""
@@ -109,7 +115,7 @@ class UnitLoop:
         """Take one step; return how long to wait for the next, None for until woken."""
         # An assignment that nothing has come of yet is the server's to repeat.
         is_untouched = self._saved is None and self.unit.status.state is PartyRunState.PENDING
-        if self.unit != self._saved and not is_untouched:
+        if (self.unit != self._saved or self._says_again) and not is_untouched:
             await self._record()
         before = self.unit
         after = await self._step(self._with_gpus(before))
@@ -151,15 +157,18 @@ class UnitLoop:
         return endings.noted(unit, Reason.WAITING_FOR_GPU, why, now) if why else unit
 
     async def _record(self) -> None:
-        news = self._saved is None or self.unit.status != self._saved.status
-        if news:
+        has_moved = self._saved is None or self.unit.status != self._saved.status
+        is_news = has_moved or self._says_again
+        self._says_again = False
+        if is_news:
             # Counted before the write: a sequence number must not be used twice.
             self.unit = replace(self.unit, sequence=self.unit.sequence + 1)
         unit = self.unit
         await self._tools.journal.save(unit)
         self._saved = unit
-        if news:
+        if is_news:
             self._tools.reporter.offer(report_of(unit))
+        if has_moved:
             log.info(
                 "unit_moved",
                 party_run_id=unit.party_run_id,

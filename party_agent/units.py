@@ -118,7 +118,10 @@ class Units:
         unreadable: Iterable[Unreadable] = (),
         complete: bool = False,
     ) -> None:
-        """Take over what the server wants; if `complete`, end everything that it does not name."""
+        """Take over what the server wants.
+
+        If `complete`, end everything that it does not name, and tell again where the rest is.
+        """
         if self._is_stopping:
             return
         unreadable = list(unreadable)
@@ -127,6 +130,8 @@ class Units:
             loop = self._loops.get(assignment.spec.party_run_id)
             if loop is not None:
                 loop.want(assignment.desired, assignment.cause)
+                if complete:
+                    loop.say_again()
             elif assignment.spec.party_run_id in self._ended:
                 # It was on its way while the last report was.
                 log.debug("assignment_ignored", party_run_id=assignment.spec.party_run_id)

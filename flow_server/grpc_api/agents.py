@@ -15,7 +15,7 @@ from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
 from flow_wire import agents_pb2 as pb
 from flow_wire import agents_pb2_grpc
-from flow_wire.codec.assignments import decode_report, encode_assignment
+from flow_wire.codec.assignments import AssignmentEncoder, decode_report
 from flow_wire.codec.parties import decode_inventory
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         self._reports = reports
         self._delivery = delivery
         self._registry = registry
+        self._encoder = AssignmentEncoder()
 
     async def Connect(  # type: ignore[override]  # grpc.aio also takes a handler that writes itself
         self, requests: AsyncIterator[pb.AgentMessage], context: Context
@@ -74,7 +75,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         context: Context,
     ) -> None:
         reading = asyncio.create_task(self._read(session, requests))
-        writing = asyncio.create_task(_write(session, context))
+        writing = asyncio.create_task(self._write(session, context))
         try:
             done, _ = await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -116,6 +117,11 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         await self._reports.submit(session.federated_id, session.epoch, reports)
         session.acknowledge([(wire.party_run_id, wire.sequence) for wire in batch.reports])
 
+    async def _write(self, session: Session, context: Context) -> None:
+        while True:
+            for message in _messages(await session.next(), self._encoder):
+                await context.write(message)
+
     async def _disconnect(self, session: Session) -> None:
         with contextlib.suppress(Unavailable):
             await self._parties.disconnect(federated_id=session.federated_id, epoch=session.epoch)
@@ -133,25 +139,18 @@ async def _hello(requests: AsyncIterator[pb.AgentMessage]) -> pb.Hello:
     return message.hello
 
 
-async def _write(session: Session, context: Context) -> None:
-    while True:
-        for message in _messages(await session.next()):
-            await context.write(message)
-
-
-def _messages(outgoing: Outgoing) -> list[pb.ServerMessage]:
+def _messages(outgoing: Outgoing, encoder: AssignmentEncoder) -> list[pb.ServerMessage]:
     messages = []
     if outgoing.acknowledged:
-        keys = [
-            pb.ReportKey(party_run_id=party_run_id, sequence=sequence)
-            for party_run_id, sequence in outgoing.acknowledged
-        ]
-        messages.append(pb.ServerMessage(acknowledgement=pb.Acknowledgement(reports=keys)))
+        message = pb.ServerMessage()
+        for party_run_id, sequence in outgoing.acknowledged:
+            message.acknowledgement.reports.add(party_run_id=party_run_id, sequence=sequence)
+        messages.append(message)
     if outgoing.assignments or outgoing.complete:
-        assignments = [encode_assignment(item) for item in outgoing.assignments]
-        messages.append(
-            pb.ServerMessage(
-                assignments=pb.Assignments(assignments=assignments, complete=outgoing.complete)
-            )
-        )
+        # Filled in place: handing a message to the one around it would copy it.
+        message = pb.ServerMessage()
+        message.assignments.complete = outgoing.complete
+        for item in outgoing.assignments:
+            encoder.add(item, message.assignments)
+        messages.append(message)
     return messages

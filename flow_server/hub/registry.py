@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from flow_server.hub.sessions import Session
 
+_TAKEN_OVER = "a newer connection of this party has taken over"
+
 
 class Registry:
     """Live sessions by party id."""
@@ -12,10 +14,14 @@ class Registry:
         self._sessions: dict[str, Session] = {}
 
     def add(self, session: Session) -> None:
-        """Enter a session; an older one of the same party is ended."""
-        previous = self._sessions.get(session.federated_id)
-        if previous is not None:
-            previous.end("a newer connection of this party has taken over")
+        """Enter a session; of two of one party the older one, by epoch, is ended."""
+        present = self._sessions.get(session.federated_id)
+        # Not by who comes last: the older one may have waited longer for its welcome to leave.
+        if present is not None and present.epoch > session.epoch:
+            session.end(_TAKEN_OVER)
+            return
+        if present is not None:
+            present.end(_TAKEN_OVER)
         self._sessions[session.federated_id] = session
 
     def remove(self, session: Session) -> None:
@@ -26,6 +32,10 @@ class Registry:
     def get(self, federated_id: str) -> Session | None:
         """Return the party's session here, None if it has none here."""
         return self._sessions.get(federated_id)
+
+    def held(self) -> list[tuple[str, int]]:
+        """Return the (federated_id, epoch) of all sessions here."""
+        return [(session.federated_id, session.epoch) for session in self._sessions.values()]
 
     def connected(self) -> list[str]:
         """Return the ids of all parties connected here."""

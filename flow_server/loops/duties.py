@@ -25,10 +25,10 @@ async def revive_database(embedded: EmbeddedPostgres) -> None:
         await embedded.start()
 
 
-async def renew_leases(parties: PartyService, *, every_s: float) -> None:
+async def renew_leases(parties: PartyService, registry: Registry, *, every_s: float) -> None:
     """Renew this replica's leases: one statement, however many agents it has."""
     while True:
-        await parties.renew_leases()
+        await parties.renew_leases(registry.held())
         await asyncio.sleep(every_s)
 
 

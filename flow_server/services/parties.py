@@ -1,5 +1,6 @@
 """Use cases of parties: reading them, and owning their connections."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from flow_contract import checks
@@ -94,7 +95,7 @@ class PartyService:
                 connection, federated_id=federated_id, epoch=epoch, owner_id=self._owner_id
             )
 
-    async def renew_leases(self) -> None:
-        """Renew the leases of all connections of this replica."""
+    async def renew_leases(self, held: Sequence[tuple[str, int]]) -> None:
+        """Renew the leases of the (federated_id, epoch) connections that this replica holds."""
         async with self._database.transaction() as connection:
-            await parties.renew_leases(connection, owner_id=self._owner_id, lease=self._lease)
+            await parties.renew_leases(connection, held, owner_id=self._owner_id, lease=self._lease)

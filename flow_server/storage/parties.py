@@ -1,5 +1,6 @@
 """Queries on parties and on the leases of their connections."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,7 +38,10 @@ _RENEW = text(
     """
     WITH mine AS (
       -- In one order everywhere, so that nobody waits for another in a circle.
-      SELECT federated_id FROM parties WHERE owner_id = :owner_id ORDER BY federated_id FOR UPDATE
+      SELECT parties.federated_id
+      FROM parties JOIN unnest(CAST(:federated_ids AS text[]), CAST(:epochs AS bigint[]))
+        AS held(federated_id, epoch) USING (federated_id, epoch)
+      WHERE owner_id = :owner_id ORDER BY parties.federated_id FOR UPDATE OF parties
     )
     UPDATE parties SET lease_expires_at = now() + :lease, last_seen_at = now()
     FROM mine WHERE parties.federated_id = mine.federated_id
@@ -95,9 +99,27 @@ async def claim_party(
     return epoch
 
 
-async def renew_leases(connection: Connection, *, owner_id: str, lease: timedelta) -> None:
-    """Renew every lease of this replica in one statement."""
-    await connection.execute(_RENEW, {"owner_id": owner_id, "lease": lease})
+async def renew_leases(
+    connection: Connection,
+    held: Sequence[tuple[str, int]],
+    *,
+    owner_id: str,
+    lease: timedelta,
+) -> None:
+    """Renew in one statement the leases of these (federated_id, epoch) connections of `owner_id`.
+
+    What the rows alone call ours is not enough: a connection whose end could not be written
+    down would be renewed for ever.
+    """
+    await connection.execute(
+        _RENEW,
+        {
+            "federated_ids": [federated_id for federated_id, _ in held],
+            "epochs": [epoch for _, epoch in held],
+            "owner_id": owner_id,
+            "lease": lease,
+        },
+    )
 
 
 async def release_party(

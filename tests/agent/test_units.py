@@ -98,6 +98,20 @@ async def test_progress_of_a_pull_is_reported(place):
     await place.ear.until(S.SUCCEEDED)
 
 
+async def test_a_complete_set_has_what_runs_reported_again_with_a_new_number(place):
+    place.assign(command=("exit", "0", "on", "go"), complete=True)
+    running = await place.ear.until(S.RUNNING)
+    place.assign(command=("exit", "0", "on", "go"))
+    place.assign(command=("exit", "0", "on", "go"), complete=True)
+    await until(lambda: place.ear.latest().sequence > running.sequence)
+    again = place.ear.latest()
+    assert replace(again, sequence=running.sequence) == running
+    place.state.fire("go")
+    await place.ear.until(S.SUCCEEDED)
+    sequences = [one.sequence for one in place.ear.reports]
+    assert sequences == sorted(set(sequences))
+
+
 async def test_what_a_complete_set_does_not_name_is_stopped_and_forgotten(tmp_path):
     place = await Place(tmp_path).open(acknowledging=False)
     place.assign()

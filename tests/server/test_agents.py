@@ -13,7 +13,7 @@ from tests.server.agent_client import ScriptedAgent
 from tests.server.flows import make_task, party_status, status_of
 
 S = PartyRunState
-SHORT = {"lease_s": 1, "lease_renewal_s": 0.3, "sweep_s": 0.05}
+SHORT = {"lease_s": 1, "lease_renewal_s": 0.3, "sweep_s": 0.05, "return_grace_s": 0}
 
 
 async def test_a_connected_party_is_listed_with_what_it_has(sdk, connect):

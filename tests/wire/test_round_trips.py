@@ -1,7 +1,7 @@
 """What is encoded and decoded again is what it was, also through bytes."""
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -138,3 +138,25 @@ def test_the_first_instant_of_1970_is_a_time_and_not_no_time():
 def test_a_reason_that_a_newer_peer_invented_reads_as_a_runtime_error():
     assert runs.decode_reason("from_the_future") is Reason.RUNTIME_ERROR
     assert runs.decode_reason("") is Reason.NONE
+
+
+@round_trip
+@given(strategies.assignments, strategies.assignments)
+def test_assignments_of_one_run_are_encoded_together_as_they_are_apart(first, other):
+    of_the_run = replace(
+        first,
+        desired=other.desired,
+        spec=replace(
+            first.spec,
+            party_run_id=other.spec.party_run_id,
+            federated_id=other.spec.federated_id,
+            federated_data=other.spec.federated_data,
+            rank=other.spec.rank,
+        ),
+    )
+    together = agents_pb2.Assignments()
+    encoder = assignments.AssignmentEncoder()
+    for item in (first, of_the_run):
+        encoder.add(item, together)
+    apart = [assignments.encode_assignment(item) for item in (first, of_the_run)]
+    assert list(together.assignments) == apart

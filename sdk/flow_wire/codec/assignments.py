@@ -1,5 +1,7 @@
 """Assignments and reports on the wire."""
 
+from collections import OrderedDict
+
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_wire import agents_pb2
 from flow_wire.codec.enums import DESIRED, NETWORK, PARTY_RUN_STATE
@@ -13,6 +15,9 @@ from flow_wire.codec.templates import (
     encode_resources,
 )
 from flow_wire.codec.times import decode_required_time, decode_time, encode_time
+
+# What a replica delivers at a time; a run of a thousand parties takes some 50 KB.
+_KNOWN_RUNS = 64
 
 
 def encode_workload_spec(spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
@@ -82,6 +87,36 @@ def encode_assignment(assignment: Assignment) -> agents_pb2.Assignment:
         desired=DESIRED.encode(assignment.desired),
         cause=assignment.cause,
     )
+
+
+class AssignmentEncoder:
+    """Contract to wire for many assignments of few runs.
+
+    What those of a run have in common, its list of parties above all, is encoded once.
+    """
+
+    def __init__(self) -> None:
+        self._shared: OrderedDict[str, agents_pb2.WorkloadSpec] = OrderedDict()
+
+    def add(self, assignment: Assignment, into: agents_pb2.Assignments) -> None:
+        """Append the assignment to `into`."""
+        spec = assignment.spec
+        wire = into.assignments.add(
+            desired=DESIRED.encode(assignment.desired), cause=assignment.cause
+        )
+        wire.spec.CopyFrom(self._shared_by(spec))
+        wire.spec.party_run_id = spec.party_run_id
+        wire.spec.federated_id = spec.federated_id
+        wire.spec.federated_data = spec.federated_data
+        wire.spec.rank = spec.rank
+
+    def _shared_by(self, spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
+        known = self._shared.get(spec.run_id)
+        if known is None:
+            known = self._shared[spec.run_id] = encode_workload_spec(spec)
+            if len(self._shared) > _KNOWN_RUNS:
+                self._shared.popitem(last=False)
+        return known
 
 
 def decode_assignment(wire: agents_pb2.Assignment) -> Assignment:

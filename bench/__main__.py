@@ -1,0 +1,46 @@
+"""`make bench`: measure, print one table, keep it on a page."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from bench import fanout, idle, latency, page, start, table
+from bench.processes import BenchError, flow_server, scratch_folder
+
+PARTS = {
+    "start": start.measure,
+    "fanout": fanout.measure,
+    "idle": idle.measure,
+    "latency": latency.measure,
+}
+
+
+def main() -> int:
+    """Measure the parts asked for. Returns the exit status; a missed goal is no failure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=[*PARTS], action="append", help="measure this part")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
+    options = parser.parse_args()
+    names = options.only or list(PARTS)
+    rows: list[table.Row] = []
+    began_s = time.monotonic()
+    try:
+        for name in names:
+            print(f"measuring {name} …", file=sys.stderr, flush=True)
+            # A database and a server of its own for each part: none inherits another's load.
+            with scratch_folder() as folder, flow_server(folder) as server:
+                rows += PARTS[name](server, folder)
+                about = page.machine(server)
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(table.plain(rows))
+    print(f"\n{about}\nmeasured in {time.monotonic() - began_s:.0f} s")
+    if options.write is not None:
+        table.write(options.write, f"{about}\n\n{table.markdown(rows)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

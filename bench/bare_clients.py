@@ -1,0 +1,43 @@
+"""Streams to bench.bare, each with a TCP connection of its own, that answer what they are sent.
+
+python -m bench.bare_clients HOST:PORT STREAMS      says {"streams": n} when all are open
+"""
+
+import asyncio
+import json
+import sys
+
+import grpc
+
+from bench.limits import allow_many_files
+from party_agent.link import CHANNEL_OPTIONS
+
+# About what a report of an agent takes.
+ANSWER = bytes(80)
+DIALLING_AT_ONCE = 50
+
+
+async def keep_answering(address: str, dialling: asyncio.Semaphore, opened: asyncio.Event) -> None:
+    async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+        async with dialling:
+            await channel.channel_ready()
+            call = channel.stream_stream("/bare/Echo")()
+        opened.set()
+        async for _ in call:
+            await call.write(ANSWER)
+
+
+async def main(address: str, streams: int) -> None:
+    allow_many_files()
+    dialling = asyncio.Semaphore(DIALLING_AT_ONCE)
+    opened = [asyncio.Event() for _ in range(streams)]
+    async with asyncio.TaskGroup() as group:
+        for event in opened:
+            group.create_task(keep_answering(address, dialling, event))
+        for event in opened:
+            await event.wait()
+        print(json.dumps({"streams": streams}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
