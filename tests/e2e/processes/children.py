@@ -125,3 +125,16 @@ def until(condition, say=lambda: "") -> None:
     while not condition():
         assert time.monotonic() < deadline, say()
         time.sleep(_POLL_S)
+
+
+def processes_that_name(path: str) -> list[str]:
+    """Return the command lines of the processes that have `path` there or in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+        except OSError:
+            continue  # ended meanwhile, or somebody else's
+        if any(path.encode() in text for text in words):
+            found.append(words[0].replace(b"\0", b" ").decode(errors="replace"))
+    return found

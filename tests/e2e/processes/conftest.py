@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.e2e.processes.children import until
 from tests.e2e.processes.federation import PARTIES, Federation, Server, Site
 from tests.engine import connect_or_skip
 from tests.images import ensure_busybox_image
@@ -55,7 +56,9 @@ def _sites(sites):
             site.ask()
         for site in running:
             assert site.ended() == 0, site.log
+        for site in sites:
             assert site.left() == [], f"{site.left()} left; {site.log}"
+            until(lambda site=site: not site.processes(), lambda site=site: site.processes())
     finally:
         for site in sites:
             site.kill()
@@ -73,7 +76,7 @@ def _federation(
         sites = [Site(folder / party, party, server, *options, client=client) for party in parties]
         stack.enter_context(_sites(sites))
         flow = Federation(server, sites, image, url)
-        stack.callback(flow.sdk.close)
+        stack.callback(flow.close)
         yield flow
 
 
@@ -102,7 +105,7 @@ def process_flow(cluster, tmp_path_factory):
 
 
 @pytest.fixture
-def found(cluster, tmp_path, engine_client, image):
+def found(request, cluster, tmp_path):
     """Make a federation of this test's own: found(*agent options, lease_s=seconds)."""
     with ExitStack() as stack:
 
@@ -113,11 +116,10 @@ def found(cluster, tmp_path, engine_client, image):
                 "FEDFLOW_SERVER_SWEEP_S": 0.2,
                 "FEDFLOW_SERVER_RETURN_GRACE_S": 5,
             }
-            return stack.enter_context(
-                _federation(
-                    cluster, tmp_path, *options, client=engine_client, image=image, **settings
-                )
-            )
+            if "docker" in options:
+                settings["client"] = request.getfixturevalue("engine_client")
+                settings["image"] = request.getfixturevalue("image")
+            return stack.enter_context(_federation(cluster, tmp_path, *options, **settings))
 
         yield make
 

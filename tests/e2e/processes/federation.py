@@ -10,7 +10,7 @@ from flow_server_sdk import FlowServerSdk
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_ROLE, ROLE_WORKLOAD
 from party_agent.runtimes import agent_key
 from party_agent.settings import AgentSettings
-from tests.e2e.processes.children import DEADLINE_S, Child, until
+from tests.e2e.processes.children import DEADLINE_S, Child, processes_that_name, until
 from tests.engine import containers_labelled
 
 SUCCESS = {"ret_code": 0, "ret_msg": "success"}
@@ -112,6 +112,10 @@ class Site(Child):
         """Return the names of the containers that are left."""
         return [name for each in self.containers() for name in each["Names"]]
 
+    def processes(self) -> list[str]:
+        """Return the processes that work in this agent's directory, it and its workloads."""
+        return processes_that_name(str(self._state_dir))
+
     def remove_all(self) -> None:
         for each in self.containers():
             self._client.remove_container(each["Id"], force=True, v=True)
@@ -146,14 +150,22 @@ class Federation:
         self.sites = sites
         self.image = image
         self.database_url = database_url
+        self._gates: list[Gate] = []
         host, port = server.address.rsplit(":", 1)
         self.sdk = FlowServerSdk(host=host, port=port)
 
     def site(self, party: str) -> Site:
         return next(site for site in self.sites if site.party == party)
 
+    def close(self) -> None:
+        """Let go whatever a failed test still holds, and disconnect."""
+        for gate in self._gates:
+            gate.open()
+        self.sdk.close()
+
     def gate(self) -> Gate:
-        return Gate(self.sites)
+        self._gates.append(Gate(self.sites))
+        return self._gates[-1]
 
     def task(
         self,
