@@ -69,7 +69,7 @@ def test_a_workload_sees_its_data_its_output_its_environment_and_no_network(dock
     for site in flow.sites:
         (site.data / "scan").write_text(f"of {site.party}")
     task_id = flow.shell(
-        _LOOK_AROUND, workdir="/work/dir", env={"COLOUR": "blue"}, hyper_parameter=["lr=0.1"]
+        _LOOK_AROUND, workdir="/place/for/work", env={"COLOUR": "blue"}, hyper_parameter=["lr=0.1"]
     )
     final = flow.ran(task_id)
     assert final["status"] == "Succeeded", final
@@ -93,7 +93,7 @@ def test_a_workload_sees_its_data_its_output_its_environment_and_no_network(dock
             "FEDFLOW_OUTPUT_DIR": "/output",
         }
         assert environment["COLOUR"] == "blue"
-        assert read["workdir"] == "/work/dir"
+        assert read["workdir"] == "/place/for/work"
         assert read["interfaces"] == "lo"
         assert read["scan"] == f"of {site.party}"
         assert "Read-only file system" in read["refusal"]
