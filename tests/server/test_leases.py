@@ -112,3 +112,24 @@ async def test_agents_get_time_to_come_back_to_a_server_that_was_away(
     finally:
         await back.cut()
         await again.aclose()
+
+
+async def test_an_agent_that_lost_its_journal_counts_from_one_and_is_heard(sdk, server, connect):
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ["hospital-a"])
+    await sdk.task.start(task_id)
+    await agent.prepare()
+    item = await agent.launch()
+    await agent.cut()
+
+    async def is_gone():
+        return not (await sdk.party.get("hospital-a"))["data"]["connected"]
+
+    await until(is_gone)
+    fresh = ScriptedAgent(server.grpc_address, "hospital-a", instance_id="made anew")
+    await fresh.connect()
+    try:
+        await fresh.finish(item, exit_code=7)
+        assert await status_of(sdk, task_id) == "Failed"
+    finally:
+        await fresh.cut()
