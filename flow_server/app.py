@@ -169,9 +169,7 @@ class _Parts:
             "reports": reports.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(parties, registry, every_s=settings.lease_renewal_s),
-            "absences": lambda: sweep_absences(
-                absences, every_s=settings.sweep_s, grace_s=settings.lease_s
-            ),
+            "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
             "changes": lambda: listen_for_changes(
                 make_listener,
                 delivery=delivery,

@@ -32,13 +32,8 @@ async def renew_leases(parties: PartyService, registry: Registry, *, every_s: fl
         await asyncio.sleep(every_s)
 
 
-async def sweep_absences(absences: AbsenceService, *, every_s: float, grace_s: float) -> None:
-    """Apply deadlines and expired leases, `grace_s` after the beginning at the earliest.
-
-    It begins when the server or its database was away. No lease could be renewed then, so an
-    expired one says nothing of its party until all have had the time to come back.
-    """
-    await asyncio.sleep(grace_s)
+async def sweep_absences(absences: AbsenceService, *, every_s: float) -> None:
+    """Apply deadlines and expired leases."""
     while True:
         await absences.sweep()
         await asyncio.sleep(every_s)
