@@ -1,4 +1,4 @@
-"""What time and absence do to runs: four rules, each one statement with its events.
+"""What time and absence do to runs: three rules, each one statement with its events.
 
 A party counts as absent when its lease has expired. The party rows are locked while a rule
 looks at them, so that a party that connects at the same moment is either seen as present or
@@ -20,11 +20,7 @@ _CANDIDATES = text(
           AND EXISTS (
             SELECT FROM party_runs JOIN parties USING (federated_id)
             WHERE party_runs.run_id = runs.run_id AND party_runs.finished_at IS NULL
-              AND party_runs.state <> 'lost' AND parties.lease_expires_at < now()))
-      OR EXISTS (
-        SELECT FROM party_runs JOIN parties USING (federated_id)
-        WHERE party_runs.run_id = runs.run_id AND party_runs.state = 'lost'
-          AND parties.lease_expires_at > now()))
+              AND party_runs.state <> 'lost' AND parties.lease_expires_at < now())))
     ORDER BY run_id FOR UPDATE SKIP LOCKED
     """
 )
@@ -81,29 +77,6 @@ _STOP_NEVER_LAUNCHED = _rule(
 # It may be running: nobody knows until the party is back.
 _LOSE = _rule("runs.launch_ordered_at IS NOT NULL", "'lease_expired'")
 
-# An agent that is back repeats only what was not acknowledged. If that is nothing, what it said
-# last still holds, and without this rule a workload of days would stay lost until its end.
-_FIND = text(
-    """
-    WITH before AS (
-      SELECT DISTINCT ON (party_run_id) party_run_id, from_value FROM events
-      WHERE run_id = ANY(CAST(:run_ids AS text[])) AND side = 'state' AND to_value = 'lost'
-      ORDER BY party_run_id, event_id DESC
-    ), moved AS (
-      UPDATE party_runs AS new SET state = before.from_value, reason = 'none', message = ''
-      FROM before, parties
-      WHERE before.party_run_id = new.party_run_id AND parties.federated_id = new.federated_id
-        AND new.run_id = ANY(CAST(:run_ids AS text[])) AND new.state = 'lost'
-        AND parties.lease_expires_at > now()
-      RETURNING new.run_id, new.party_run_id, new.state
-    ), logged AS (
-      INSERT INTO events (run_id, party_run_id, side, from_value, to_value)
-      SELECT run_id, party_run_id, 'state', 'lost', state FROM moved
-    )
-    SELECT run_id FROM moved
-    """
-)
-
 
 async def lock_candidates(connection: Connection) -> list[str]:
     """Return, and hold, the runs that time or absence may touch now."""
@@ -123,12 +96,8 @@ async def overdue_runs(connection: Connection, run_ids: list[str]) -> frozenset[
 async def apply_absence(
     connection: Connection, run_ids: list[str], absent: list[str]
 ) -> frozenset[str]:
-    """Refuse, stop or lose the absent parties' runs, find those of parties that are back.
-
-    Returns the runs that changed.
-    """
-    found = await connection.execute(_FIND, {"run_ids": run_ids})
-    changed: set[str] = set(found.scalars())
+    """Refuse, stop or lose the absent parties' runs; return the runs that changed."""
+    changed: set[str] = set()
     for rule, event, state, reason in (
         (_REFUSE_OFFLINE, PartyRunEvent.REFUSE, PartyRunState.REFUSED, Reason.PARTY_OFFLINE),
         (_STOP_NEVER_LAUNCHED, PartyRunEvent.STOP, PartyRunState.STOPPED, Reason.NONE),

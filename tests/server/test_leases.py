@@ -9,7 +9,7 @@ from flow_server.app import FlowServer
 from flow_server.hub.registry import Registry
 from flow_server.hub.sessions import Session, SessionEnded
 from tests.server.agent_client import ScriptedAgent
-from tests.server.flows import make_task, party_status, status_of
+from tests.server.flows import make_task, status_of
 
 SHORT = {"lease_s": 1, "lease_renewal_s": 0.1, "sweep_s": 0.05}
 
@@ -54,34 +54,6 @@ async def test_an_older_connection_that_is_greeted_late_does_not_end_the_newer_o
         await older.next()
     registry.remove(older)
     assert registry.get("hospital-a") is newer
-
-
-@pytest.mark.parametrize("server_options", [SHORT])
-async def test_a_lost_party_that_is_back_with_no_news_is_what_it_was(sdk, connect, engine):
-    agent = await connect("hospital-a")
-    task_id = await make_task(sdk, ["hospital-a"])
-    await sdk.task.start(task_id)
-    await agent.prepare()
-    await agent.launch()
-    await agent.cut()
-
-    async def is_unknown():
-        return await status_of(sdk, task_id) == "Unknown"
-
-    await until(is_unknown)
-    back = await connect("hospital-a")
-
-    async def is_running():
-        return await status_of(sdk, task_id) == "Running"
-
-    await until(is_running)
-    assert (await party_status(sdk, task_id))["hospital-a"] == ("running", "none")
-    async with engine.begin() as connection:
-        moves = await connection.exec_driver_sql(
-            "SELECT to_value FROM events WHERE side = 'state' ORDER BY event_id"
-        )
-        assert list(moves.scalars())[-3:] == ["running", "lost", "running"]
-    assert back.complete_sets == 1
 
 
 @pytest.mark.parametrize("server_options", [{**SHORT, "lease_s": 3}])
