@@ -12,8 +12,9 @@ from flow_server.storage.database import Database
 class AbsenceService:
     """Applies deadlines and expired leases; any replica may, at any time.
 
-    After this replica was away itself, at its start or longer than a lease, a silent party is
-    not absent before `return_grace_s`: its agent may not have found the way back yet.
+    After this replica was away itself (at its start, or because the database did not answer), a
+    silent party is not absent before `return_grace_s`: nobody could renew its lease, and its
+    agent may not have found the way back yet.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class AbsenceService:
 
     def _may_judge(self) -> bool:
         now_s = self._clock_s()
-        if self._looked_at_s is None or now_s - self._looked_at_s > self._lease_s:
+        # Half a lease: a gap that no lease can have run out in, counted from its last renewal.
+        if self._looked_at_s is None or now_s - self._looked_at_s > self._lease_s / 2:
             self._judges_from_s = now_s + self._return_grace_s
         self._looked_at_s = now_s
         return now_s >= self._judges_from_s

@@ -7,8 +7,8 @@ from flow_contract import checks
 from flow_contract.errors import InvalidArgument
 from flow_contract.ids import is_party_id
 from flow_contract.parties import Inventory, Party
-from flow_server.storage import parties
-from flow_server.storage.database import Database
+from flow_server.storage import parties, reports, runs
+from flow_server.storage.database import Connection, Database
 
 
 class PartyService:
@@ -77,6 +77,7 @@ class PartyService:
         checks.text("inventory.runtime", inventory.runtime, max_chars=64)
         checks.text("inventory.agent_version", inventory.agent_version, max_chars=64)
         async with self._database.transaction() as connection:
+            await _hear_from_one(connection, federated_id, instance_id)
             return await parties.claim_party(
                 connection,
                 federated_id=federated_id,
@@ -99,3 +100,17 @@ class PartyService:
         """Renew the leases of the (federated_id, epoch) connections that this replica holds."""
         async with self._database.transaction() as connection:
             await parties.renew_leases(connection, held, owner_id=self._owner_id, lease=self._lease)
+
+
+async def _hear_from_one(connection: Connection, federated_id: str, instance_id: str) -> None:
+    """Make room for an agent with a journal of its own, which numbers its reports from 1.
+
+    Without this they would pass for repeats of the last agent's, and its run never end.
+    """
+    open_runs = await reports.runs_of_another_agent(
+        connection, federated_id=federated_id, instance_id=instance_id
+    )
+    if open_runs:
+        # Before the party's row: whoever holds both took the run first.
+        await runs.lock_runs(connection, open_runs)
+        await reports.count_anew(connection, federated_id, open_runs)

@@ -78,6 +78,21 @@ _STALE = text(
     """
 )
 
+_RUNS_OF_ANOTHER = text(
+    """
+    SELECT run_id FROM party_runs JOIN parties USING (federated_id)
+    WHERE federated_id = :federated_id AND finished_at IS NULL AND instance_id <> :instance_id
+    """
+)
+
+_COUNT_ANEW = text(
+    """
+    UPDATE party_runs SET report_sequence = 0
+    WHERE federated_id = :federated_id AND run_id = ANY(CAST(:run_ids AS text[]))
+      AND finished_at IS NULL
+    """
+)
+
 _MOVES = report_moves()
 _STORED = [stored.value for stored, _ in _MOVES]
 _REPORTED = [reported.value for _, reported in _MOVES]
@@ -109,6 +124,19 @@ async def apply_reports(connection: Connection, sent: Sequence[SentReport]) -> i
         },
     )
     return len(result.all())
+
+
+async def runs_of_another_agent(
+    connection: Connection, *, federated_id: str, instance_id: str
+) -> list[str]:
+    """Return the party's open runs if its last agent was not this one, else none."""
+    values = {"federated_id": federated_id, "instance_id": instance_id}
+    return list((await connection.execute(_RUNS_OF_ANOTHER, values)).scalars())
+
+
+async def count_anew(connection: Connection, federated_id: str, run_ids: list[str]) -> None:
+    """Expect the party's reports on these runs to be numbered from 1; the caller holds the runs."""
+    await connection.execute(_COUNT_ANEW, {"federated_id": federated_id, "run_ids": run_ids})
 
 
 async def stale_senders(

@@ -111,6 +111,7 @@ def _party_status(party_run: PartyRun, total_epoch: int | None) -> dict[str, Any
         "current_epoch": None if ready else 0,
         "total_epoch": total_epoch,
         "federated_id": party_run.federated_id,
+        "party_run_id": party_run.party_run_id,
         "state": str(party_run.state),
         "desired": str(party_run.desired),
         "reason": str(party_run.reason),

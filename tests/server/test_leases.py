@@ -4,8 +4,12 @@ import asyncio
 
 import pytest
 
+from flow_contract.lifecycle import Desired, PartyRunState
+from flow_server.app import FlowServer
 from flow_server.hub.registry import Registry
 from flow_server.hub.sessions import Session, SessionEnded
+from tests.server.agent_client import ScriptedAgent
+from tests.server.flows import make_task, status_of
 
 SHORT = {"lease_s": 1, "lease_renewal_s": 0.1, "sweep_s": 0.05}
 
@@ -50,3 +54,54 @@ async def test_an_older_connection_that_is_greeted_late_does_not_end_the_newer_o
         await older.next()
     registry.remove(older)
     assert registry.get("hospital-a") is newer
+
+
+@pytest.mark.parametrize("server_options", [{**SHORT, "lease_s": 3}])
+async def test_agents_get_time_to_come_back_to_a_server_that_was_away(
+    sdk, connect, database_url, server_options, server
+):
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ["hospital-a"], start_deadline_s=1)
+    await sdk.task.start(task_id)
+    item = await agent.assigned()
+    await agent.report(item.spec.party_run_id, PartyRunState.PREPARING)
+    await agent.cut()
+    await server.aclose()
+    # Longer than the lease and the start's deadline: as time passes, nothing to wait for.
+    await asyncio.sleep(3.5)
+
+    again = FlowServer(server._settings)
+    await again.start()
+    back = ScriptedAgent(again.grpc_address, "hospital-a")
+    try:
+        # The first sweep would have come by now.
+        await asyncio.sleep(0.5)
+        await back.connect()
+        assert item.spec.party_run_id in back.assignments
+        back._sequences = agent._sequences
+        await back.report(item.spec.party_run_id, PartyRunState.PREPARED)
+        await back.assigned(Desired.RUNNING)
+    finally:
+        await back.cut()
+        await again.aclose()
+
+
+async def test_an_agent_that_lost_its_journal_counts_from_one_and_is_heard(sdk, server, connect):
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ["hospital-a"])
+    await sdk.task.start(task_id)
+    await agent.prepare()
+    item = await agent.launch()
+    await agent.cut()
+
+    async def is_gone():
+        return not (await sdk.party.get("hospital-a"))["data"]["connected"]
+
+    await until(is_gone)
+    fresh = ScriptedAgent(server.grpc_address, "hospital-a", instance_id="made anew")
+    await fresh.connect()
+    try:
+        await fresh.finish(item, exit_code=7)
+        assert await status_of(sdk, task_id) == "Failed"
+    finally:
+        await fresh.cut()
