@@ -92,7 +92,7 @@ class Bench:
     def _started_at(self, container: str) -> float:
         text = str(self._engine.inspect_container(container)["State"]["StartedAt"])
         # Nanoseconds, of which Python takes microseconds.
-        return datetime.fromisoformat(text[:26].rstrip("Z") + "+00:00").timestamp()
+        return datetime.fromisoformat(f"{text[:26].rstrip('Z')}Z").timestamp()
 
     def _remove(self, container: str) -> None:
         self._engine.remove_container(container, force=True)
@@ -122,7 +122,7 @@ def measure(server: Server, folder: Path) -> list[Row]:
     """Return the rows on starts, or one that says why there are none."""
     try:
         engine = docker.from_env(timeout=120).api
-        engine.inspect_image(IMAGE)
+        engine.inspect_image(IMAGE)  # type: ignore[no-untyped-call]  # docker-py's decorator
     except DockerException as error:
         return [Row(measure="start of containers", value=f"not measured: {error}")]
     with contextlib.ExitStack() as stack:
