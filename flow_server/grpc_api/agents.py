@@ -24,6 +24,8 @@ HEARTBEAT_S = 60
 # Three missed heartbeats behind a live socket mean a hung process.
 SILENCE_LIMIT_S = 3 * HEARTBEAT_S
 HELLO_TIMEOUT_S = 30
+# In one message; agents of ours send half as many. Reports on one party run cost a statement each.
+MAX_REPORTS = 1000
 
 
 class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
@@ -98,6 +100,11 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
                 await self._take(session, message.reports)
 
     async def _take(self, session: Session, batch: pb.Reports) -> None:
+        if len(batch.reports) > MAX_REPORTS:
+            raise InvalidArgument(
+                f"reports: {len(batch.reports)} in one message are more than {MAX_REPORTS}",
+                field="reports",
+            )
         reports = []
         for wire in batch.reports:
             try:
