@@ -143,6 +143,12 @@ async def test_a_report_that_cannot_be_read_is_acknowledged_and_ignored(connect)
         await agent.until(lambda key=(wire.party_run_id, 1): key in agent.acknowledged)
 
 
+@pytest.mark.parametrize("odd", [{"cpus": float("nan")}, {"cpus": -1}, {"memory_bytes": -1}])
+async def test_an_inventory_that_cannot_be_true_is_refused(connect, odd):
+    with pytest.raises((AssertionError, grpc.aio.AioRpcError), match="inventory"):
+        await connect("hospital-a", **odd)
+
+
 async def test_reports_on_runs_that_are_gone_are_acknowledged(connect):
     agent = await connect("hospital-a")
     await agent.report("f" * 32, S.FAILED, reason=Reason.RUNTIME_ERROR)
