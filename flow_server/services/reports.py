@@ -15,7 +15,7 @@ from flow_contract.errors import FlowError, Kind, StaleLease, Unavailable
 from flow_server.domain.reports import normalise
 from flow_server.services.transitions import settle
 from flow_server.storage import reports, runs
-from flow_server.storage.database import Database
+from flow_server.storage.database import Database, StatementRefused
 from flow_server.storage.reports import SentReport
 
 _IN_FLIGHT = 2
@@ -84,7 +84,7 @@ class ReportService:
         except FlowError as error:
             _fail(batch, error)
             return
-        except Exception as error:  # noqa: BLE001 - goes to who sent it, and so to the interceptor
+        except StatementRefused as error:
             await self._apply_apart(batch, error)
             return
         except BaseException:

@@ -20,6 +20,10 @@ _MESSAGE = "the server's database can't answer now; try again"
 _PASSING_STATES = frozenset({"40001", "40P01", "57014", "57P01", "57P02", "57P03", "53300"})
 
 
+class StatementRefused(Exception):
+    """The database refuses what it was told: a defect, or data that it can't hold."""
+
+
 class Database:
     """Opens transactions on one PostgreSQL.
 
@@ -36,6 +40,7 @@ class Database:
         Raises:
             Unavailable: the database can't be reached, the connection broke, or the transaction
             lost a deadlock or took too long; nothing was stored.
+            StatementRefused: asking again would be refused again; nothing was stored.
         """
         try:
             async with self._engine.begin() as connection:
@@ -46,7 +51,7 @@ class Database:
             sqlstate = getattr(error.orig, "sqlstate", None)
             if error.connection_invalidated or sqlstate in _PASSING_STATES:
                 raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
-            raise
+            raise StatementRefused(str(error.orig)) from error
 
     async def aclose(self) -> None:
         """Close the pool's connections. May be called twice."""
