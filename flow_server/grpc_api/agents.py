@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import structlog
 
@@ -26,6 +26,9 @@ SILENCE_LIMIT_S = 3 * HEARTBEAT_S
 HELLO_TIMEOUT_S = 30
 # In one message; agents of ours send half as many. Reports on one party run cost a statement each.
 MAX_REPORTS = 1000
+# Of assignments in one message. One alone may be larger, by a list of 10,000 parties and a
+# template, and is still far below what a message may be.
+MAX_PART_BYTES = 2 * 1024 * 1024
 
 
 class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
@@ -140,19 +143,27 @@ async def _write(session: Session, context: Context) -> None:
             await context.write(message)
 
 
-def _messages(outgoing: Outgoing) -> list[pb.ServerMessage]:
-    messages = []
+def _messages(outgoing: Outgoing) -> Iterator[pb.ServerMessage]:
     if outgoing.acknowledged:
         keys = [
             pb.ReportKey(party_run_id=party_run_id, sequence=sequence)
             for party_run_id, sequence in outgoing.acknowledged
         ]
-        messages.append(pb.ServerMessage(acknowledgement=pb.Acknowledgement(reports=keys)))
+        yield pb.ServerMessage(acknowledgement=pb.Acknowledgement(reports=keys))
     if outgoing.assignments or outgoing.complete:
-        assignments = [encode_assignment(item) for item in outgoing.assignments]
-        messages.append(
-            pb.ServerMessage(
-                assignments=pb.Assignments(assignments=assignments, complete=outgoing.complete)
-            )
-        )
-    return messages
+        for part in _parts(outgoing):
+            yield pb.ServerMessage(assignments=part)
+
+
+def _parts(outgoing: Outgoing) -> Iterator[pb.Assignments]:
+    """Encode the assignments piece by piece, so that no more than one piece is in memory twice."""
+    part, size_bytes = pb.Assignments(more_follow=True), 0
+    for item in outgoing.assignments:
+        wire = encode_assignment(item)
+        if part.assignments and size_bytes + wire.ByteSize() > MAX_PART_BYTES:
+            yield part
+            part, size_bytes = pb.Assignments(more_follow=True), 0
+        part.assignments.append(wire)
+        size_bytes += wire.ByteSize()
+    part.more_follow, part.complete = False, outgoing.complete
+    yield part

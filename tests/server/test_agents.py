@@ -252,3 +252,31 @@ async def test_a_start_that_is_not_ready_in_time_is_released_everywhere(sdk, con
         assert item.cause is Reason.START_TIMED_OUT
         await agent.report(item.spec.party_run_id, S.STOPPED, reason=item.cause)
     assert (await sdk.task.wait(task_id, timeout_s=60))["data"]["status"] == "Failed"
+
+
+async def test_a_set_larger_than_a_message_reaches_its_agent(sdk, connect, engine):
+    await (await connect("hospital-a")).cut()
+    task_id = await make_task(sdk, ["hospital-a"])
+    await sdk.task.start(task_id, hyper_parameter=["x" * 60_000])
+    async with engine.begin() as connection:
+        # 400 like it make 24 MB; starting them one by one would take long.
+        await connection.exec_driver_sql(
+            "INSERT INTO tasks (task_id, name, name_key, template_id, federate_data)"
+            " SELECT task_id || n, name || n, name || n, template_id, federate_data"
+            " FROM tasks, generate_series(1, 400) n"
+        )
+        await connection.exec_driver_sql(
+            "INSERT INTO runs (run_id, task_id, number, snapshot, status, desired,"
+            "                  connect_deadline_at, prepare_deadline_at)"
+            " SELECT run_id || n, task_id || n, 1, snapshot, status, desired,"
+            "        connect_deadline_at, prepare_deadline_at FROM runs, generate_series(1, 400) n"
+        )
+        await connection.exec_driver_sql(
+            "INSERT INTO party_runs (party_run_id, run_id, federated_id, rank, federated_data,"
+            "                        desired, state)"
+            " SELECT party_run_id || n, run_id || n, federated_id, rank, federated_data, desired,"
+            "        state FROM party_runs, generate_series(1, 400) n"
+        )
+    agent = await connect("hospital-a")
+    assert agent.complete_sets == 1
+    assert len(agent.assignments) == 401
