@@ -54,8 +54,10 @@ class TaskService:
         """
         checks.text("task_id", task_id)
         async with self._database.transaction() as connection:
-            task = await tasks.lock_task(connection, task_id)
-            if task.run_id is not None and await is_active(connection, task.run_id):
+            await tasks.lock_task(connection, task_id)
+            # All of them, since all go: in the order in which late reports take them.
+            locked = await runs.lock_runs_of_task(connection, task_id)
+            if not all(is_final_status(run.facts.status) for run in locked):
                 raise status_conflict("the task is active; stop it first", task_id)
             await tasks.delete_task(connection, task_id)
 
