@@ -32,9 +32,9 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._still = engine.execution_options(isolation_level="REPEATABLE READ")
 
-    @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    def transaction(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Commit on success, roll back on any exception.
 
         Raises:
@@ -42,8 +42,16 @@ class Database:
             lost a deadlock or took too long; nothing was stored.
             StatementRefused: asking again would be refused again; nothing was stored.
         """
+        return self._begin(self._engine)
+
+    def snapshot(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """Read: all statements see the database as it is at the first. Raises as `transaction`."""
+        return self._begin(self._still)
+
+    @contextlib.asynccontextmanager
+    async def _begin(self, engine: AsyncEngine) -> AsyncIterator[Connection]:
         try:
-            async with self._engine.begin() as connection:
+            async with engine.begin() as connection:
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
             raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
