@@ -18,7 +18,7 @@ from flow_wire.codec.assignments import encode_assignment
 
 AGENTS = 1_000
 SIZES = (1, 10, 100, 1_000)
-ROUNDS = 7
+ROUNDS = 5
 PREFIX = "fanout"
 SMALL_BYTES = 100
 GOAL = 2.0
