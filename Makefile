@@ -1,13 +1,16 @@
 # make demo   the main job: three parties train on their own data (WORKLOAD=torch|numpy)
 # make test   everything, installing what it needs; PYTEST_ARGS are passed on
 # make check  lint, types, import contracts, generated code
-# make bench  the measurements, one table
+# make bench  the measurements, one table (ONLY=start|fanout|idle|latency for a part,
+#             BENCH_ARGS="--write docs/benchmarks.md" to keep it)
 # make proto  sdk/flow_wire from proto/
 # make clean  remove what make made in this folder; images stay with the engine
 
 VENV ?= .venv
 WORKLOAD ?= torch
 PYTEST_ARGS ?=
+ONLY ?=
+BENCH_ARGS ?=
 PYTHON_BIN = $(VENV)/bin/python
 
 export VENV
@@ -29,7 +32,7 @@ check: venv
 	$(PYTHON_BIN) -m pytest -q tests/arch
 
 bench: venv engine images
-	$(PYTHON_BIN) -m bench
+	$(PYTHON_BIN) -m bench $(addprefix --only ,$(ONLY)) $(BENCH_ARGS)
 
 proto: venv
 	scripts/proto.sh sdk

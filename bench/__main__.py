@@ -1,6 +1,7 @@
 """`make bench`: measure, print one table, keep it on a page."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,13 +26,15 @@ def main() -> int:
     names = options.only or list(PARTS)
     rows: list[table.Row] = []
     began_s = time.monotonic()
+    # What others did on the machine before the bench itself made it busy.
+    load = os.getloadavg()[0]
     try:
         for name in names:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
             # A database and a server of its own for each part: none inherits another's load.
             with scratch_folder() as folder, flow_server(folder) as server:
                 rows += PARTS[name](server, folder)
-                about = page.machine(server)
+                about = page.machine(server, load=load)
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1

@@ -75,7 +75,7 @@ class Bare:
 async def main() -> None:
     bare = Bare()
     server = grpc.aio.server(options=OPTIONS)
-    handlers = {
+    handlers: dict[str, Any] = {
         "Echo": grpc.stream_stream_rpc_method_handler(bare.echo),
         "Relay": grpc.stream_stream_rpc_method_handler(bare.relay),
     }

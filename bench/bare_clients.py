@@ -6,6 +6,7 @@ python -m bench.bare_clients HOST:PORT STREAMS      says {"streams": n} when all
 import asyncio
 import json
 import sys
+from typing import Any
 
 import grpc
 
@@ -21,7 +22,7 @@ async def keep_answering(address: str, dialling: asyncio.Semaphore, opened: asyn
     async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
         async with dialling:
             await channel.channel_ready()
-            call = channel.stream_stream("/bare/Echo")()
+            call: Any = channel.stream_stream("/bare/Echo")()
         opened.set()
         async for _ in call:
             await call.write(ANSWER)

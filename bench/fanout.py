@@ -1,6 +1,7 @@
 """One start over up to a thousand agents, beside bare messages over as many streams."""
 
 import contextlib
+import itertools
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from flow_wire.codec.assignments import encode_assignment
 
 AGENTS = 1_000
 SIZES = (1, 10, 100, 1_000)
-ROUNDS = 7
+ROUNDS = 5
 PREFIX = "fanout"
 SMALL_BYTES = 100
 GOAL = 2.0
@@ -72,7 +73,7 @@ def _start_once(
     used_s = _cpu(server, sites)
     began_s = time.monotonic()
     data_of(sdk.task.start(task_id))
-    for step in STEPS:
+    for _ in STEPS:
         told = sites.hear()
         into.steps[told["step"]].append(told["at_s"] - began_s)
         if told["step"] == "accepted":
@@ -117,13 +118,13 @@ def _rows(samples: dict[int, Samples]) -> list[Row]:
             ratio=accepted / median(largest.same_size),
         ),
     ]
-    cpu_ms = [median(values) * 1e3 for values in zip(*largest.cpu, strict=True)]
+    of_server, of_postgres, of_sites = (
+        f"{median(values) * 1e3:.0f} ms" for values in zip(*largest.cpu, strict=True)
+    )
     rows.append(
         Row(
             measure="the same: CPU until then",
-            value="server {:.0f} ms, PostgreSQL {:.0f} ms, the agents' one process {:.0f} ms".format(
-                *cpu_ms
-            ),
+            value=f"server {of_server}, its PostgreSQL {of_postgres}, all agents {of_sites}",
         )
     )
     for step, name in (("prepared", "all prepared"), ("running", "all running")):
@@ -135,7 +136,7 @@ def _rows(samples: dict[int, Samples]) -> list[Row]:
                 ratio=median(largest.steps[step]) / median(largest.small),
             )
         )
-    for fewer, more in zip(SIZES, SIZES[1:], strict=False):
+    for fewer, more in itertools.pairwise(SIZES):
         before = median(samples[fewer].steps["running"])
         after = median(samples[more].steps["running"])
         rows.append(

@@ -154,8 +154,8 @@ async def _relay(address: str) -> AsyncIterator[Any]:
         grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as site,
         grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as client,
     ):
-        sending = site.stream_stream("/bare/Relay")()
-        watching = client.stream_stream("/bare/Relay")()
+        sending: Any = site.stream_stream("/bare/Relay")()
+        watching: Any = client.stream_stream("/bare/Relay")()
         # A stream is there for the server once its first message is.
         await watching.write(b"")
         await asyncio.sleep(0.2)

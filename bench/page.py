@@ -9,8 +9,8 @@ from pathlib import Path
 from bench.processes import Server
 
 
-def machine(server: Server) -> str:
-    """Return one paragraph: date, processor, memory, kernel, Python, engine, PostgreSQL."""
+def machine(server: Server, *, load: float) -> str:
+    """Return one paragraph: date, load, processor, memory, kernel, Python, engine, PostgreSQL."""
     parts = (
         f"{datetime.now(UTC):%Y-%m-%d}",
         f"{len(os.sched_getaffinity(0))} cores of {_processor()}",
@@ -19,6 +19,7 @@ def machine(server: Server) -> str:
         f"Python {platform.python_version()}",
         f"Docker Engine {_engine()}",
         f"PostgreSQL {_postgres(server)} (embedded, durable)",
+        f"load average before the run {load:.1f}",
     )
     return ", ".join(parts) + "."
 

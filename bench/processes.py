@@ -92,7 +92,7 @@ class Child:
         if self._process.poll() is not None:
             print(f"{self.name} had ended with {self._process.returncode}", file=sys.stderr)
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.terminate()
             try:
                 self._process.wait(STOP_S)
             except subprocess.TimeoutExpired:

@@ -29,9 +29,9 @@ IMAGE = f"fedflow-python:{sys.version_info.major}.{sys.version_info.minor}"
 COMMAND = ("sleep", "600")
 REPETITIONS = 21
 PARALLEL = 8
-PARALLEL_REPETITIONS = 7
+PARALLEL_REPETITIONS = 5
 WARM_SANDBOXES = 2
-GOAL_WARM, GOAL_COLD, GOAL_PARALLEL = 0.7, 1.15, 1.0
+GOAL_WARM, GOAL_COLD = 0.7, 1.15
 STARTED_S = 120.0
 SETTLED_S = 120.0
 LABEL = "org.fedflow.bench"
@@ -56,10 +56,10 @@ class Bench:
 
     def listen(self) -> None:
         """Put each container that starts into a queue; to be run in a thread of its own."""
-        wanted = {"type": "container", "event": "start", "label": "fedflow.task_id"}
+        wanted = {"type": "container", "event": "start", "label": "io.fedflow.task"}
         for event in self._engine.events(decode=True, filters=wanted):
             actor = event["Actor"]
-            self._started.put((actor["Attributes"]["fedflow.task_id"], actor["ID"]))
+            self._started.put((actor["Attributes"]["io.fedflow.task"], actor["ID"]))
 
     def start(self, way: Way) -> float:
         """Return the seconds from the call to the last container's own StartedAt."""
@@ -92,7 +92,7 @@ class Bench:
     def _started_at(self, container: str) -> float:
         text = str(self._engine.inspect_container(container)["State"]["StartedAt"])
         # Nanoseconds, of which Python takes microseconds.
-        return datetime.fromisoformat(text[:26].rstrip("Z") + "+00:00").timestamp()
+        return datetime.fromisoformat(f"{text[:26].rstrip('Z')}Z").timestamp()
 
     def _remove(self, container: str) -> None:
         self._engine.remove_container(container, force=True)
@@ -122,7 +122,7 @@ def measure(server: Server, folder: Path) -> list[Row]:
     """Return the rows on starts, or one that says why there are none."""
     try:
         engine = docker.from_env(timeout=120).api
-        engine.inspect_image(IMAGE)
+        engine.inspect_image(IMAGE)  # type: ignore[no-untyped-call]  # docker-py's decorator
     except DockerException as error:
         return [Row(measure="start of containers", value=f"not measured: {error}")]
     with contextlib.ExitStack() as stack:
@@ -171,8 +171,6 @@ def _many(bench: Bench, warm: Way, cold: Way) -> list[Row]:
             value=spread(values, "containers/s"),
             reference=f"{PARALLEL} parallel docker run: {spread(run, 'containers/s')}",
             ratio=median(values) / median(run),
-            goal=GOAL_PARALLEL,
-            at_least=True,
         )
         for name, values in (
             ("a warm sandbox each", warm_s),

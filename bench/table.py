@@ -11,35 +11,29 @@ _HEAD = ("measure", "Fedflow", "reference, same run", "ratio", "goal", "")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure beside its reference. `ratio` and `goal` None where there is none.
-
-    `at_least`: the goal is a lower bound; otherwise an upper one.
-    """
+    """One figure beside its reference. `ratio` and `goal`, an upper bound, None where there is none."""
 
     measure: str
     value: str
     reference: str = ""
     ratio: float | None = None
     goal: float | None = None
-    at_least: bool = False
 
     @property
     def verdict(self) -> str:
         """`met`, `missed`, or nothing where there is no goal."""
         if self.goal is None or self.ratio is None:
             return ""
-        met = self.ratio >= self.goal if self.at_least else self.ratio <= self.goal
-        return "met" if met else "missed"
+        return "met" if self.ratio <= self.goal else "missed"
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as text, in the order of the heading."""
-        sign = "≥" if self.at_least else "≤"
         return (
             self.measure,
             self.value,
             self.reference,
             "" if self.ratio is None else f"{self.ratio:.2f}",
-            "" if self.goal is None else f"{sign} {self.goal:g}",
+            "" if self.goal is None else f"≤ {self.goal:g}",
             self.verdict,
         )
 

@@ -43,7 +43,7 @@ from flow_server.storage.address import Address, parse
 from flow_server.storage.changes import Listener
 from flow_server.storage.database import Database
 from flow_server.storage.embedded import EmbeddedPostgres, home_in
-from flow_server.storage.engine import make_engine, wait_for_database
+from flow_server.storage.engine import ANSWER_TIMEOUT_S, make_engine, wait_for_database
 from flow_server.storage.pg_account import default_state_dir
 
 log = structlog.get_logger()
@@ -74,10 +74,14 @@ class FlowServer:
 
     async def _start(self) -> None:
         address = await self._open_database()
-        engine = make_engine(address, pool_size=self._settings.database_connections)
-        self._stack.push_async_callback(engine.dispose)
         if self._settings.database_url is None:
-            await schema.upgrade(engine)
+            await _migrate(address)
+        engine = make_engine(
+            address,
+            pool_size=self._settings.database_connections,
+            answer_timeout_s=ANSWER_TIMEOUT_S,
+        )
+        self._stack.push_async_callback(engine.dispose)
         await schema.require_fit(engine, database=address.shown)
         parts = _Parts(Database(engine), address, self._settings)
         grpc_server = GrpcServer(
@@ -125,6 +129,15 @@ class FlowServer:
             return
         write_whole(path, {"grpc": self.grpc_address, "http": self.http_address})
         self._stack.callback(path.unlink, missing_ok=True)
+
+
+async def _migrate(address: Address) -> None:
+    # An engine of its own: migrating takes as long as it takes.
+    engine = make_engine(address)
+    try:
+        await schema.upgrade(engine)
+    finally:
+        await engine.dispose()
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -87,6 +87,7 @@ class Link:
         self._clock = clock
         self._backoff = backoff
         self._acknowledgements = 0
+        self._parts: list[agents_pb2.Assignment] = []
 
     async def run(self) -> NoReturn:
         """Dial, serve, and dial again, until cancelled."""
@@ -154,6 +155,8 @@ class Link:
             party_run_ids=self._units.party_run_ids,
         )
         await _write(call, agents_pb2.AgentMessage(hello=hello))
+        # A set that the last session cut off is worth nothing.
+        self._parts.clear()
         first = await _read(call)
         if first.WhichOneof("body") != "welcome":
             raise SessionEnded("the server's first message was no welcome")
@@ -162,7 +165,7 @@ class Link:
         while not is_complete:
             message = await _read(call)
             self._handle(message)
-            is_complete = message.assignments.complete
+            is_complete = message.assignments.complete and not message.assignments.more_follow
         return first.welcome
 
     async def _receive(self, call: _Call) -> NoReturn:
@@ -182,9 +185,13 @@ class Link:
                 log.debug("message_ignored", body=other)
 
     def _take(self, wire: agents_pb2.Assignments) -> None:
+        self._parts.extend(wire.assignments)
+        if wire.more_follow:
+            return
+        parts, self._parts = self._parts, []
         readable: list[Assignment] = []
         unreadable: list[Unreadable] = []
-        for each in wire.assignments:
+        for each in parts:
             party_run_id = each.spec.party_run_id
             if not _SAFE_ID.fullmatch(party_run_id):
                 log.error("assignment_without_usable_id", party_run_id=party_run_id)

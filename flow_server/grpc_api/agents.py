@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import structlog
 
@@ -24,6 +24,11 @@ HEARTBEAT_S = 60
 # Three missed heartbeats behind a live socket mean a hung process.
 SILENCE_LIMIT_S = 3 * HEARTBEAT_S
 HELLO_TIMEOUT_S = 30
+# In one message; agents of ours send half as many. Reports on one party run cost a statement each.
+MAX_REPORTS = 1000
+# Of assignments in one message. One alone may be larger, by a list of 10,000 parties and a
+# template, and is still far below what a message may be.
+MAX_PART_BYTES = 2 * 1024 * 1024
 
 
 class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
@@ -105,6 +110,11 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
                     )
 
     async def _take(self, session: Session, batch: pb.Reports) -> None:
+        if len(batch.reports) > MAX_REPORTS:
+            raise InvalidArgument(
+                f"reports: {len(batch.reports)} in one message are more than {MAX_REPORTS}",
+                field="reports",
+            )
         reports = []
         for wire in batch.reports:
             try:
@@ -139,18 +149,29 @@ async def _hello(requests: AsyncIterator[pb.AgentMessage]) -> pb.Hello:
     return message.hello
 
 
-def _messages(outgoing: Outgoing, encoder: AssignmentEncoder) -> list[pb.ServerMessage]:
-    messages = []
+def _messages(outgoing: Outgoing, encoder: AssignmentEncoder) -> Iterator[pb.ServerMessage]:
     if outgoing.acknowledged:
         message = pb.ServerMessage()
         for party_run_id, sequence in outgoing.acknowledged:
             message.acknowledgement.reports.add(party_run_id=party_run_id, sequence=sequence)
-        messages.append(message)
+        yield message
     if outgoing.assignments or outgoing.complete:
-        # Filled in place: handing a message to the one around it would copy it.
-        message = pb.ServerMessage()
-        message.assignments.complete = outgoing.complete
-        for item in outgoing.assignments:
-            encoder.add(item, message.assignments)
-        messages.append(message)
-    return messages
+        yield from _parts(outgoing, encoder)
+
+
+def _parts(outgoing: Outgoing, encoder: AssignmentEncoder) -> Iterator[pb.ServerMessage]:
+    """Encode the assignments piece by piece, so that no more than one piece is in memory twice."""
+    # Filled in place: handing a message to the one around it would copy it.
+    message, size_bytes = pb.ServerMessage(), 0
+    last = len(outgoing.assignments) - 1
+    for place, item in enumerate(outgoing.assignments):
+        wire = encoder.add(item, message.assignments)
+        if place == last:
+            break
+        size_bytes += wire.ByteSize()
+        if size_bytes > MAX_PART_BYTES:
+            message.assignments.more_follow = True
+            yield message
+            message, size_bytes = pb.ServerMessage(), 0
+    message.assignments.complete = outgoing.complete
+    yield message

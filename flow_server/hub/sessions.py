@@ -9,6 +9,9 @@ from flow_contract.assignments import Assignment
 # An agent that does not read while this many party runs change is cut off; it then reconnects
 # and gets the whole set anew, which costs less memory than remembering every step for it.
 MAX_WAITING_ASSIGNMENTS = 20_000
+MAX_WAITING_ACKNOWLEDGEMENTS = 100_000
+
+_DOES_NOT_READ = "the agent does not read what it is sent"
 
 
 @dataclass(kw_only=True)
@@ -49,12 +52,14 @@ class Session:
             self._outgoing.complete = True
         self._outgoing.assignments.extend(assignments)
         if len(self._outgoing.assignments) > MAX_WAITING_ASSIGNMENTS:
-            self.end("the agent does not read what it is sent")
+            self.end(_DOES_NOT_READ)
         self._changed.set()
 
     def acknowledge(self, keys: Sequence[tuple[str, int]]) -> None:
         """Queue acknowledgements of (party run, sequence)."""
         self._outgoing.acknowledged.extend(keys)
+        if len(self._outgoing.acknowledged) > MAX_WAITING_ACKNOWLEDGEMENTS:
+            self.end(_DOES_NOT_READ)
         self._changed.set()
 
     def end(self, reason: str) -> None:

@@ -58,7 +58,7 @@ class DeliveryService:
         connected = self._registry.connected()
         whole = [federated_id for federated_id in connected if federated_id in federated_ids]
         rest = [federated_id for federated_id in connected if federated_id not in federated_ids]
-        async with self._database.transaction() as connection:
+        async with self._database.snapshot() as connection:
             complete = await party_runs.assignments_of_parties(connection, whole) if whole else []
             partial = (
                 await party_runs.assignments_of_runs(connection, list(run_ids), rest)

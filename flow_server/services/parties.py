@@ -10,6 +10,9 @@ from flow_contract.parties import Inventory, Party
 from flow_server.storage import parties, reports, runs
 from flow_server.storage.database import Connection, Database
 
+# Of one site; infinity is a number too, and can't be stored.
+MAX_CPUS = 1e9
+
 
 class PartyService:
     """Keeps parties. `owner_id` is this replica's; its leases last `lease`."""
@@ -72,6 +75,8 @@ class PartyService:
             )
         checks.text("name", name, max_chars=255)
         checks.text("instance_id", instance_id, max_chars=64)
+        checks.number("inventory.cpus", inventory.cpus, least=0, most=MAX_CPUS)
+        checks.number("inventory.memory_bytes", inventory.memory_bytes, least=0)
         checks.texts("inventory.gpu_ids", inventory.gpu_ids, max_bytes=65_536)
         checks.texts("inventory.data_names", inventory.data_names, max_bytes=65_536)
         checks.text("inventory.runtime", inventory.runtime, max_chars=64)

@@ -15,7 +15,7 @@ from flow_contract.errors import FlowError, Kind, StaleLease, Unavailable
 from flow_server.domain.reports import normalise
 from flow_server.services.transitions import settle
 from flow_server.storage import reports, runs
-from flow_server.storage.database import Database
+from flow_server.storage.database import Database, StatementRefused
 from flow_server.storage.reports import SentReport
 
 _IN_FLIGHT = 2
@@ -84,6 +84,9 @@ class ReportService:
         except FlowError as error:
             _fail(batch, error)
             return
+        except StatementRefused as error:
+            await self._apply_apart(batch, error)
+            return
         except BaseException:
             # Told to send again, and not cancelled: that would look like the waiter's own end.
             _fail(batch, Unavailable("the reports were not stored; send them again"))
@@ -91,15 +94,24 @@ class ReportService:
         for sent, done in batch:
             if done.done():
                 continue
-            if sent[0].federated_id in stale:
+            if (sent[0].federated_id, sent[0].epoch) in stale:
                 done.set_exception(_stale(sent[0].federated_id))
             else:
                 done.set_result(None)
 
-    async def _commit(self, sent: Sequence[SentReport]) -> frozenset[str]:
+    async def _apply_apart(self, batch: _Batch, error: Exception) -> None:
+        """Let none but the sender of what can't be stored pay for it."""
+        if len(batch) == 1:
+            _fail(batch, error)
+            return
+        try:
+            for position in range(len(batch)):
+                await self._apply(batch[position : position + 1])
+        finally:
+            _fail(batch, Unavailable("the reports were not stored; send them again"))
+
+    async def _commit(self, sent: Sequence[SentReport]) -> frozenset[tuple[str, int]]:
         async with self._database.transaction() as connection:
-            senders = sorted({(item.federated_id, item.epoch) for item in sent})
-            stale = await reports.stale_senders(connection, senders)
             party_run_ids = [item.report.party_run_id for item in sent]
             run_ids = await runs.run_ids_of(connection, party_run_ids)
             locked = await runs.lock_runs(connection, run_ids)
@@ -108,10 +120,13 @@ class ReportService:
                 counted += await reports.apply_reports(connection, round_)
             if counted:
                 await settle(connection, locked)
-        return stale
+            # Asked last: who was taken over before the reports were applied is told so, because
+            # they did not count. Who is taken over now sends them again, which does no harm.
+            senders = sorted({(item.federated_id, item.epoch) for item in sent})
+            return await reports.stale_senders(connection, senders)
 
 
-def _fail(batch: _Batch, error: FlowError) -> None:
+def _fail(batch: _Batch, error: Exception) -> None:
     for _, done in batch:
         if not done.done():
             done.set_exception(error)

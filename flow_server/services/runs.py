@@ -15,7 +15,7 @@ class RunService:
     async def get(self, run_id: str) -> Run:
         """Return a run. Raises NotFound."""
         checks.text("run_id", run_id)
-        async with self._database.transaction() as connection:
+        async with self._database.snapshot() as connection:
             return await runs.get_run(connection, run_id)
 
     async def list(self, task_id: str, *, page: int, limit: int) -> tuple[list[Run], int]:
@@ -26,6 +26,6 @@ class RunService:
         """
         checks.text("task_id", task_id)
         checks.page(page, limit)
-        async with self._database.transaction() as connection:
+        async with self._database.snapshot() as connection:
             await tasks.get_task(connection, task_id)
             return await runs.list_runs(connection, task_id, offset=(page - 1) * limit, limit=limit)

@@ -34,14 +34,14 @@ class TaskService:
     async def get(self, task_id: str, *, run_id: str | None = None) -> Task:
         """Return a task with the status of its newest run, or of `run_id`."""
         checks.text("task_id", task_id)
-        async with self._database.transaction() as connection:
+        async with self._database.snapshot() as connection:
             return await tasks.get_task(connection, task_id, run_id)
 
     async def list(self, *, federated_id: str, page: int, limit: int) -> tuple[list[Task], int]:
         """Return one page, oldest first, and the number of all that match."""
         checks.page(page, limit)
         checks.text("federated_id", federated_id)
-        async with self._database.transaction() as connection:
+        async with self._database.snapshot() as connection:
             return await tasks.list_tasks(
                 connection, federated_id=federated_id, offset=(page - 1) * limit, limit=limit
             )
@@ -54,8 +54,10 @@ class TaskService:
         """
         checks.text("task_id", task_id)
         async with self._database.transaction() as connection:
-            task = await tasks.lock_task(connection, task_id)
-            if task.run_id is not None and await is_active(connection, task.run_id):
+            await tasks.lock_task(connection, task_id)
+            # All of them, since all go: in the order in which late reports take them.
+            locked = await runs.lock_runs_of_task(connection, task_id)
+            if not all(is_final_status(run.facts.status) for run in locked):
                 raise status_conflict("the task is active; stop it first", task_id)
             await tasks.delete_task(connection, task_id)
 

@@ -16,6 +16,9 @@ from flow_server.storage.database import Connection
 DESIRED_CHANNEL = "fedflow_desired"
 OBSERVED_CHANNEL = "fedflow_observed"
 
+# Also how often a connection that has nothing to say is asked.
+_ANSWER_TIMEOUT_S = 10.0
+
 _NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) payload")
 
 
@@ -38,8 +41,10 @@ class Listener:
         *,
         on_desired: Callable[[str], None],
         on_observed: Callable[[str], None],
+        answer_timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> None:
         self._address = address
+        self._answer_timeout_s = answer_timeout_s
         self._handlers = {DESIRED_CHANNEL: on_desired, OBSERVED_CHANNEL: on_observed}
 
     async def listen(self, on_listening: Callable[[], None]) -> None:
@@ -50,7 +55,7 @@ class Listener:
 
         Raises:
             OSError, asyncpg.PostgresError: the connection could not be made.
-            ConnectionError: it ended.
+            ConnectionError, TimeoutError: it ended, or is silent.
         """
         connection = await asyncpg.connect(**self._address.connect_args())
         try:
@@ -59,10 +64,19 @@ class Listener:
             for channel in self._handlers:
                 await connection.add_listener(channel, self._received)
             on_listening()
-            await ended.wait()
+            while not ended.is_set():
+                await self._ask_after(connection, ended)
         finally:
             connection.terminate()
         raise ConnectionError("the connection that listens for changes ended")
+
+    async def _ask_after(self, connection: asyncpg.Connection, ended: asyncio.Event) -> None:
+        """Wait for the end; ask now and then, since a dead network tells nobody that it is."""
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await ended.wait()
+        except TimeoutError:
+            await connection.execute("SELECT 1", timeout=self._answer_timeout_s)
 
     def _received(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._handlers[channel](str(payload))

@@ -15,6 +15,9 @@ from flow_server.storage.pg_binaries import OLDEST_MAJOR
 _log = structlog.get_logger(__name__)
 
 _STATEMENT_TIMEOUT_S = 30.0
+# For serving. Longer than any statement may take: only a machine that hangs or a network that
+# swallows packets is silent for so long, and would hold every connection for a quarter of an hour.
+ANSWER_TIMEOUT_S = 35.0
 _IDLE_IN_TRANSACTION_TIMEOUT_S = 60.0
 _RETRY_S = 0.5
 
@@ -39,10 +42,12 @@ def make_engine(
     *,
     pool_size: int = 10,
     statement_timeout_s: float = _STATEMENT_TIMEOUT_S,
+    answer_timeout_s: float | None = None,
 ) -> AsyncEngine:
     """Return an engine that connects when first used; the caller disposes of it.
 
     `pool_size` connections at most. A statement ends after `statement_timeout_s`, 0 is never.
+    A database that has not answered one after `answer_timeout_s` counts as gone, None is never.
     """
     settings = {
         "application_name": "fedflow",
@@ -55,7 +60,9 @@ def make_engine(
 
     async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
         try:
-            return await asyncpg.connect(**address.connect_args(settings))
+            return await asyncpg.connect(
+                **address.connect_args(settings), command_timeout=answer_timeout_s
+            )
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             # However it says no, to who waits for a connection it is one that can't be had.
             raise ConnectionError(f"{address.shown}: {error}") from error

@@ -70,7 +70,7 @@ _APPLY = text(
 
 _STALE = text(
     """
-    SELECT sent.federated_id FROM unnest(CAST(:federated_ids AS text[]),
+    SELECT sent.federated_id, sent.epoch FROM unnest(CAST(:federated_ids AS text[]),
                                          CAST(:epochs AS bigint[]))
       AS sent(federated_id, epoch)
     LEFT JOIN parties ON parties.federated_id = sent.federated_id AND parties.epoch = sent.epoch
@@ -141,7 +141,7 @@ async def count_anew(connection: Connection, federated_id: str, run_ids: list[st
 
 async def stale_senders(
     connection: Connection, senders: Sequence[tuple[str, int]]
-) -> frozenset[str]:
+) -> frozenset[tuple[str, int]]:
     """Return those of the (federated_id, epoch) senders that are not the present connection."""
     result = await connection.execute(
         _STALE,
@@ -150,4 +150,4 @@ async def stale_senders(
             "epochs": [epoch for _, epoch in senders],
         },
     )
-    return frozenset(result.scalars())
+    return frozenset((row.federated_id, row.epoch) for row in result)

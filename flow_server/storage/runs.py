@@ -162,6 +162,12 @@ async def lock_runs(connection: Connection, run_ids: list[str]) -> list[LockedRu
     ]
 
 
+async def lock_runs_of_task(connection: Connection, task_id: str) -> list[LockedRun]:
+    """Return all runs of a task that the caller holds, and hold them, in the common order."""
+    statement = select(runs.c.run_id).where(runs.c.task_id == task_id)
+    return await lock_runs(connection, list((await connection.execute(statement)).scalars()))
+
+
 async def move_run(
     connection: Connection, run: LockedRun, facts: RunFacts, *, message: str
 ) -> None:

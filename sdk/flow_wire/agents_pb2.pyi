@@ -132,12 +132,14 @@ class Assignment(_message.Message):
     def __init__(self, spec: _Optional[_Union[WorkloadSpec, _Mapping]] = ..., desired: _Optional[_Union[_runs_pb2.Desired, str]] = ..., cause: _Optional[str] = ...) -> None: ...
 
 class Assignments(_message.Message):
-    __slots__ = ("assignments", "complete")
+    __slots__ = ("assignments", "complete", "more_follow")
     ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    MORE_FOLLOW_FIELD_NUMBER: _ClassVar[int]
     assignments: _containers.RepeatedCompositeFieldContainer[Assignment]
     complete: bool
-    def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., complete: _Optional[bool] = ...) -> None: ...
+    more_follow: bool
+    def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., complete: _Optional[bool] = ..., more_follow: _Optional[bool] = ...) -> None: ...
 
 class Report(_message.Message):
     __slots__ = ("party_run_id", "sequence", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "observed_at", "started_at", "finished_at")

@@ -27,6 +27,7 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         self.acknowledging = True
         self.refusal = None
         self.first = None
+        self.parts_before = []
         self.address = ""
         self._connections = set()
         self._news = asyncio.Condition()
@@ -58,6 +59,8 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
             welcome=pb.Welcome(epoch=len(self.hellos), heartbeat_s=self.heartbeat_s)
         )
         await context.write(first)
+        for part in self.parts_before:
+            await context.write(part)
         await context.write(self._message(self.assigned.values(), complete=True))
         self._connections.add(connection)
         reading = asyncio.create_task(self._read(requests, connection))

@@ -138,3 +138,20 @@ async def test_a_message_of_a_newer_server_is_ignored(server, site):
     server.assign(make_assignment())
     await server.until_state(S.RUNNING)
     assert len(server.hellos) == 1
+
+
+async def test_a_complete_set_in_several_messages_is_one_set(server, site):
+    server.assign(make_assignment("run1"))
+    await server.until_state(S.RUNNING, "run1")
+    server.assigned = {"run2": make_assignment("run2")}
+    server.parts_before = [
+        pb.ServerMessage(
+            assignments=pb.Assignments(
+                assignments=[encode_assignment(make_assignment("run1"))], more_follow=True
+            )
+        )
+    ]
+    server.cut()
+    await server.until_state(S.RUNNING, "run2")
+    assert set(site.state.workloads) == {"run1", "run2"}
+    assert site.agent.units.party_run_ids == ("run1", "run2")

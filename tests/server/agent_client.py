@@ -26,6 +26,7 @@ class ScriptedAgent:
         self._sequences: dict[str, int] = {}
         self.assignments: dict[str, Assignment] = {}
         self.complete_sets = 0
+        self._parts: list[Assignment] = []
         self.acknowledged: set[tuple[str, int]] = set()
         self._news = asyncio.Condition()
         self._reader = None
@@ -67,15 +68,20 @@ class ScriptedAgent:
         while (message := await self._call.read()) is not grpc.aio.EOF:
             async with self._news:
                 if message.HasField("assignments"):
-                    if message.assignments.complete:
-                        self.assignments.clear()
-                        self.complete_sets += 1
-                    for wire in message.assignments.assignments:
-                        item = decode_assignment(wire)
-                        self.assignments[item.spec.party_run_id] = item
+                    self._take(message.assignments)
                 for key in message.acknowledgement.reports:
                     self.acknowledged.add((key.party_run_id, key.sequence))
                 self._news.notify_all()
+
+    def _take(self, wire):
+        self._parts.extend(decode_assignment(item) for item in wire.assignments)
+        if wire.more_follow:
+            return
+        if wire.complete:
+            self.assignments.clear()
+            self.complete_sets += 1
+        self.assignments.update({item.spec.party_run_id: item for item in self._parts})
+        self._parts.clear()
 
     async def until(self, condition, timeout_s=30):
         async with asyncio.timeout(timeout_s), self._news:

@@ -143,6 +143,12 @@ async def test_a_report_that_cannot_be_read_is_acknowledged_and_ignored(connect)
         await agent.until(lambda key=(wire.party_run_id, 1): key in agent.acknowledged)
 
 
+@pytest.mark.parametrize("odd", [{"cpus": float("nan")}, {"cpus": -1}, {"memory_bytes": -1}])
+async def test_an_inventory_that_cannot_be_true_is_refused(connect, odd):
+    with pytest.raises((AssertionError, grpc.aio.AioRpcError), match="inventory"):
+        await connect("hospital-a", **odd)
+
+
 async def test_reports_on_runs_that_are_gone_are_acknowledged(connect):
     agent = await connect("hospital-a")
     await agent.report("f" * 32, S.FAILED, reason=Reason.RUNTIME_ERROR)
@@ -246,3 +252,31 @@ async def test_a_start_that_is_not_ready_in_time_is_released_everywhere(sdk, con
         assert item.cause is Reason.START_TIMED_OUT
         await agent.report(item.spec.party_run_id, S.STOPPED, reason=item.cause)
     assert (await sdk.task.wait(task_id, timeout_s=60))["data"]["status"] == "Failed"
+
+
+async def test_a_set_larger_than_a_message_reaches_its_agent(sdk, connect, engine):
+    await (await connect("hospital-a")).cut()
+    task_id = await make_task(sdk, ["hospital-a"])
+    await sdk.task.start(task_id, hyper_parameter=["x" * 60_000])
+    async with engine.begin() as connection:
+        # 400 like it make 24 MB; starting them one by one would take long.
+        await connection.exec_driver_sql(
+            "INSERT INTO tasks (task_id, name, name_key, template_id, federate_data)"
+            " SELECT task_id || n, name || n, name || n, template_id, federate_data"
+            " FROM tasks, generate_series(1, 400) n"
+        )
+        await connection.exec_driver_sql(
+            "INSERT INTO runs (run_id, task_id, number, snapshot, status, desired,"
+            "                  connect_deadline_at, prepare_deadline_at)"
+            " SELECT run_id || n, task_id || n, 1, snapshot, status, desired,"
+            "        connect_deadline_at, prepare_deadline_at FROM runs, generate_series(1, 400) n"
+        )
+        await connection.exec_driver_sql(
+            "INSERT INTO party_runs (party_run_id, run_id, federated_id, rank, federated_data,"
+            "                        desired, state)"
+            " SELECT party_run_id || n, run_id || n, federated_id, rank, federated_data, desired,"
+            "        state FROM party_runs, generate_series(1, 400) n"
+        )
+    agent = await connect("hospital-a")
+    assert agent.complete_sets == 1
+    assert len(agent.assignments) == 401

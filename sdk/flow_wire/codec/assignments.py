@@ -98,8 +98,8 @@ class AssignmentEncoder:
     def __init__(self) -> None:
         self._shared: OrderedDict[str, agents_pb2.WorkloadSpec] = OrderedDict()
 
-    def add(self, assignment: Assignment, into: agents_pb2.Assignments) -> None:
-        """Append the assignment to `into`."""
+    def add(self, assignment: Assignment, into: agents_pb2.Assignments) -> agents_pb2.Assignment:
+        """Append the assignment to `into` and return it there."""
         spec = assignment.spec
         wire = into.assignments.add(
             desired=DESIRED.encode(assignment.desired), cause=assignment.cause
@@ -109,6 +109,7 @@ class AssignmentEncoder:
         wire.spec.federated_id = spec.federated_id
         wire.spec.federated_data = spec.federated_data
         wire.spec.rank = spec.rank
+        return wire
 
     def _shared_by(self, spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
         known = self._shared.get(spec.run_id)
