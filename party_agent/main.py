@@ -38,9 +38,12 @@ async def _run(settings: AgentSettings) -> None:
     serving = asyncio.ensure_future(agent.run())
 
     def leave() -> None:
-        if agent.is_closing:
+        if agent.is_leaving:
             serving.cancel()
-        agent.close_soon()
+        elif settings.drain_on_exit:
+            agent.drain_soon()
+        else:
+            agent.close_soon()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

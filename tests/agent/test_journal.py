@@ -98,7 +98,7 @@ async def test_units_come_back_in_the_order_of_starts(opened):
 async def test_a_forgotten_unit_leaves_its_id(opened):
     journal = opened()
     await journal.save(make_unit())
-    await journal.forget("run1")
+    await journal.forget(make_unit(), NOW)
     journal.close()
     journal = opened()
     assert journal.load() == []
@@ -108,7 +108,7 @@ async def test_a_forgotten_unit_leaves_its_id(opened):
 async def test_only_the_newest_ended_ids_are_kept(opened):
     journal = opened()
     for number in range(4):
-        await journal.forget(f"run{number}")
+        await journal.forget(make_unit(f"run{number}"), NOW)
     assert journal.load_ended(most=2) == ["run2", "run3"]
 
 
