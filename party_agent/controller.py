@@ -133,11 +133,11 @@ class Controller:
         return endings.stopped(unit, None, self._now())
 
     def _before_stop(self, unit: Unit, seen: Observation) -> Unit:
+        if unit.status.state is PartyRunState.LAUNCHING:
+            unit = endings.started(unit, seen, self._now())
         if seen.phase is not Phase.EXITED:
             return replace(unit, stop_stage=StopStage.ASKED, failures=0)
         # It had ended by itself before the stop reached it, so that is what happened.
-        if unit.status.state is PartyRunState.LAUNCHING:
-            unit = endings.started(unit, seen, self._now())
         return endings.exited(unit, seen, self._now())
 
     async def _remove(self, unit: Unit) -> Unit:

@@ -8,11 +8,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from flow_contract import ids
-from party_agent.journal_file import JournalFile, Statement, StateDirInUse, StateDirUnusable
+from party_agent.journal_file import JournalFile, StateDirUnusable, Statement
 from party_agent.runtime.port import PulledImage
 from party_agent.unit import Unit
-
-__all__ = ["KEPT_ENDED", "Journal", "LastContact", "StateDirInUse", "StateDirUnusable"]
 
 _UNIT = TypeAdapter(Unit)
 
@@ -63,11 +61,7 @@ class Journal:
         """Store the unit."""
         document = _UNIT.dump_json(unit, exclude={"failures"}).decode()
         await self._write(
-            (
-                "INSERT INTO units VALUES (?, ?)"
-                " ON CONFLICT (party_run_id) DO UPDATE SET unit = excluded.unit",
-                (unit.party_run_id, document),
-            )
+            ("INSERT OR REPLACE INTO units VALUES (?, ?)", (unit.party_run_id, document))
         )
 
     def load_ended(self, most: int = KEPT_ENDED) -> list[str]:

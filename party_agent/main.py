@@ -2,13 +2,12 @@
 
 import asyncio
 import signal
-import sys
 
 import structlog
 
 from party_agent import logs, nvidia
 from party_agent.app import Agent
-from party_agent.journal import StateDirInUse, StateDirUnusable
+from party_agent.journal_file import StateDirInUse, StateDirUnusable
 from party_agent.runtime.port import RuntimeUnavailable
 from party_agent.runtimes import NoStateDir, choose_runtime
 from party_agent.settings import AgentSettings
@@ -20,15 +19,15 @@ log = structlog.get_logger()
 
 def run(settings: AgentSettings) -> int:
     """Run the agent until SIGTERM or SIGINT; return the process's exit code."""
-    logs.configure(level=settings.log_level, as_json=settings.log_json)
-    try:
-        asyncio.run(_run(settings))
-    except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
-        sys.stderr.write(f"fedflow agent: {error}\n")
-        return EXIT_FAILED
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        # Told to end before it served, or a second time: nobody wants to wait any longer.
-        return EXIT_FAILED
+    with logs.configured(level=settings.log_level, as_json=settings.log_json) as writer:
+        try:
+            asyncio.run(_run(settings))
+        except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
+            writer.write(f"fedflow agent: {error}\n")
+            return EXIT_FAILED
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            # Told to end before it served, or a second time: nobody wants to wait any longer.
+            return EXIT_FAILED
     return 0
 
 

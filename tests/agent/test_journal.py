@@ -14,7 +14,8 @@ import party_agent
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import GpuRequest, Mount, Network, Resources
-from party_agent.journal import Journal, StateDirInUse, StateDirUnusable
+from party_agent.journal import Journal
+from party_agent.journal_file import StateDirInUse, StateDirUnusable
 from party_agent.unit import Status, StopStage, Unit, new_unit
 from tests.agent.fakes import make_assignment, make_spec
 
