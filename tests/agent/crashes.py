@@ -16,17 +16,24 @@ from party_agent.policy import Site
 from party_agent.reporter import Reporter
 from party_agent.runtime.memory import MemoryRuntime
 from party_agent.runtime.memory_state import MemoryState
-from party_agent.runtime.port import Phase
 from party_agent.tasks import first_of, for_ever
 from party_agent.units import Units
 from tests.agent.fakes import DEADLINE_S, FakeClock, until
 
 
-class When(StrEnum):
-    """Before the call has had any effect, or after all of it and before the answer."""
+# Of the event loop: enough for a report to be sent, taken and acknowledged.
+TURNS = 100
 
+
+class When(StrEnum):
+    """How far the fatal call got, and what else the agent still does."""
+
+    # It has had no effect.
     BEFORE = "before"
+    # It has had all its effect, and nobody learns of it.
     AFTER = "after"
+    # It has had no effect yet, and everything else goes on for a while before the agent dies.
+    DURING = "during"
 
 
 class CrashPoint:
@@ -47,7 +54,10 @@ class CrashPoint:
             await for_ever()
         self.calls.append(name)
         is_here = len(self.calls) == self._at
-        if is_here and self._when is When.BEFORE:
+        if is_here and self._when is When.DURING:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        if is_here and self._when is not When.AFTER:
             await self._die()
         try:
             return await call()
@@ -69,6 +79,12 @@ class CrashingRuntime:
     def __init__(self, memory, point):
         self._memory = memory
         self._point = point
+        self.gpu_held_twice = False
+
+    def _check_gpus(self):
+        workloads = self._memory.state.workloads.values()
+        held = [gpu for entry in workloads for gpu in entry.workload.gpu_ids]
+        self.gpu_held_twice |= len(held) != len(set(held))
 
     def __getattr__(self, verb):
         real = getattr(self._memory, verb)
@@ -76,7 +92,12 @@ class CrashingRuntime:
             return real
 
         async def call(*args):
-            return await self._point.around(verb, lambda: real(*args))
+            async def act():
+                result = await real(*args)
+                self._check_gpus()
+                return result
+
+            return await self._point.around(verb, act)
 
         return call
 
@@ -176,6 +197,8 @@ class CrashSite:
         finally:
             await self.units.aclose()
             await runtime.aclose()
+            assert not runtime.gpu_held_twice
+            self.clock.advance(1)
             self.left_in_journal = journal.load()
             journal.close()
 
@@ -210,18 +233,6 @@ class CrashSite:
                     server.take(report)
 
                 await point.around("report", take)
-                self.check_gpus()
                 self.units.acknowledge(report.party_run_id, report.sequence)
             self.units.assign(server.assignments())
         return False
-
-    def check_gpus(self):
-        running = [
-            entry.workload.gpu_ids
-            for entry in self.state.workloads.values()
-            if entry.seen.phase is Phase.RUNNING
-        ]
-        held = [gpu for ids in running for gpu in ids]
-        assert len(held) == len(set(held)), f"a GPU is held twice: {running}"
-
-
