@@ -6,7 +6,7 @@ Many agents may live in one event loop; nothing here is global.
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ from flow_contract.parties import Inventory
 from party_agent import machine
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
+from party_agent.contact import Contact
 from party_agent.gpus import GpuInventory
 from party_agent.journal import Journal
 from party_agent.link import Link
@@ -24,10 +25,12 @@ from party_agent.policy import Site
 from party_agent.reporter import Reporter
 from party_agent.runtime.port import Runtime
 from party_agent.settings import AgentSettings
+from party_agent.tasks import first_of
 from party_agent.units import Units
 
-# For the last reports to be acknowledged before an agent that stops everything leaves.
-DRAIN_S = 5.0
+# For the last reports to be acknowledged before an agent with nothing left to do leaves. What
+# is not acknowledged by then stands in the journal, and the next agent sends it.
+LAST_REPORTS_S = 5.0
 
 log = structlog.get_logger()
 
@@ -53,11 +56,14 @@ class Agent:
         self._settings = settings
         self._runtime = runtime
         self._closing = asyncio.Event()
+        self._draining = asyncio.Event()
         self._done = asyncio.Event()
         self._is_running = False
         clock = clock or SystemClock()
         gpus = gpus or GpuInventory(ids=settings.gpus)
+        self._clock = clock
         self._journal = Journal(settings.state_dir)
+        contact = Contact(self._journal, clock)
         self._reporter = Reporter()
         site = Site(
             data=settings.data,
@@ -73,6 +79,7 @@ class Agent:
             reporter=self._reporter,
             gpus=gpus,
             clock=clock,
+            contact=contact,
             outputs=state_dir.absolute() / "outputs" if state_dir is not None else None,
         )
         self._link = Link(
@@ -91,6 +98,7 @@ class Agent:
             units=self.units,
             reporter=self._reporter,
             clock=clock,
+            contact=contact,
             backoff=Backoff(
                 first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
             ),
@@ -119,9 +127,13 @@ class Agent:
             self._done.set()
 
     @property
-    def is_closing(self) -> bool:
-        """Whether the agent was asked to leave."""
-        return self._closing.is_set()
+    def is_leaving(self) -> bool:
+        """Whether the agent was asked to leave, now or when its workloads have ended."""
+        return self._closing.is_set() or self._draining.is_set()
+
+    def drain_soon(self) -> None:
+        """Ask `run` to refuse what is new and to end when nothing is left; does not wait."""
+        self._draining.set()
 
     def close_soon(self) -> None:
         """Ask `run` to end; does not wait for it."""
@@ -141,16 +153,37 @@ class Agent:
         link = asyncio.create_task(self._link.run())
         ready = asyncio.create_task(self._say_ready())
         try:
-            await self._closing.wait()
+            await first_of(self._asked_to_close(), self._drained())
             if self._settings.on_exit == "stop":
                 await self.units.stop_all()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(DRAIN_S if self.connected.is_set() else 0):
-                        await self._reporter.drained()
+                await self._say_last_words(self._reporter.drained())
         finally:
             link.cancel()
             ready.cancel()
             await asyncio.gather(link, ready, return_exceptions=True)
+
+    async def _asked_to_close(self) -> None:
+        await self._closing.wait()
+
+    async def _drained(self) -> None:
+        await self._draining.wait()
+        log.info("agent_drains", held=len(self.units.party_run_ids))
+        self.units.drain()
+        telling = asyncio.ensure_future(self._link.drain())
+        try:
+            await self.units.ended()
+            await self._say_last_words(telling)
+            await self._say_last_words(self._reporter.drained())
+        finally:
+            telling.cancel()
+        if self._reporter.unacknowledged:
+            log.warning("reports_left_to_the_next_agent", reports=self._reporter.unacknowledged)
+
+    async def _say_last_words(self, words: Awaitable[None]) -> None:
+        """Wait until the server has heard, for a moment; not at all without a session."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_REPORTS_S if self.connected.is_set() else 0):
+                await words
 
     async def _say_ready(self) -> None:
         await self.connected.wait()

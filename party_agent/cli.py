@@ -39,6 +39,33 @@ import click
     help="At SIGTERM or Ctrl-C, let workloads run on (keep, the default) or stop them all.",
 )
 @click.option(
+    "--drain",
+    "drain_on_exit",
+    is_flag=True,
+    default=None,
+    help="At SIGTERM or Ctrl-C, refuse new runs, let the accepted ones end, then leave;"
+    " a second signal leaves at once and lets workloads run on.",
+)
+@click.option(
+    "--keep-outputs-s",
+    type=int,
+    metavar="SECONDS",
+    help="Remove the outputs of runs that ended longer ago. Default: 2592000 (30 days).",
+)
+@click.option(
+    "--keep-outputs-runs",
+    type=int,
+    metavar="N",
+    help="Keep the outputs of the N runs that ended last. Default: 1000.",
+)
+@click.option(
+    "--keep-images-s",
+    type=int,
+    metavar="SECONDS",
+    help="Remove images that this agent pulled and nothing has used for so long (docker)."
+    " Default: 0, never.",
+)
+@click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write this JSON file once connected.",
@@ -49,7 +76,7 @@ def agent(**options: Any) -> None:
     """Run a party's agent: dial the server, run its share of each run, report.
 
     Each option can also be set as FEDFLOW_AGENT_<OPTION>. Ctrl-C ends the agent; its workloads
-    run on and are adopted by the next one, unless --on-exit says otherwise.
+    run on and are adopted by the next one, unless --drain or --on-exit says otherwise.
     """
     given = {key: value for key, value in options.items() if value not in (None, ())}
     problems = _parse_data(given)

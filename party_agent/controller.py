@@ -5,13 +5,14 @@ after the operation and before the journal, and the next step finds what the fir
 A step that returns an equal unit has nothing to do until something outside changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
 from flow_contract.lifecycle import Desired, PartyRunEvent, PartyRunState
+from flow_contract.reasons import Reason
 from party_agent import endings
 from party_agent.runtime.port import (
     Observation,
@@ -42,12 +43,20 @@ class Controller:
         self,
         *,
         runtime: Runtime,
-        make_workload: Callable[[Unit], Workload],
+        make_workload: Callable[[Unit], Awaitable[Workload]],
         now: Callable[[], datetime],
     ) -> None:
         self._runtime = runtime
         self._make_workload = make_workload
         self._now = now
+
+    async def check(self, unit: Unit) -> Unit:
+        """Return the unit as it is, or refused by the site's rules; the runtime is not asked."""
+        try:
+            await self._make_workload(unit)
+        except RuntimeRefused as refusal:
+            return endings.refused(unit, refusal, self._now())
+        return unit
 
     async def step(self, unit: Unit, progress: Progress) -> Unit:
         """Return the unit after its next operation; `progress` hears of a slow one's stages."""
@@ -67,11 +76,11 @@ class Controller:
     async def _act(self, unit: Unit, progress: Progress) -> Unit:  # noqa: PLR0911  one per state
         if unit.is_final:
             return await self._remove(unit)
-        if unit.desired is Desired.STOPPED:
+        if unit.is_to_stop:
             return await self._stop(unit)
         match unit.status.state:
             case PartyRunState.PENDING:
-                self._make_workload(unit)
+                await self._make_workload(unit)
                 return endings.moved(unit, PartyRunEvent.PREPARE, self._now())
             case PartyRunState.PREPARING:
                 return await self._prepare(unit, progress)
@@ -85,12 +94,12 @@ class Controller:
         return endings.answered(unit, self._now())
 
     async def _prepare(self, unit: Unit, progress: Progress) -> Unit:
-        digest = await self._runtime.prepare(self._make_workload(unit), progress)
+        digest = await self._runtime.prepare(await self._make_workload(unit), progress)
         after = endings.moved(unit, PartyRunEvent.PREPARED, self._now())
         return replace(after, status=replace(after.status, image_digest=digest))
 
     async def _launch(self, unit: Unit) -> Unit:
-        seen = await self._runtime.launch(self._make_workload(unit))
+        seen = await self._runtime.launch(await self._make_workload(unit))
         after = endings.started(unit, seen, self._now())
         return after if seen.phase is not Phase.EXITED else endings.exited(after, seen, self._now())
 
@@ -110,19 +119,25 @@ class Controller:
             return replace(unit, stop_stage=StopStage.ENDED, failures=0)
         seen = await self._runtime.inspect(unit.party_run_id)
         if seen is None or seen.phase is Phase.PREPARED:
-            return endings.stopped(unit, None, self._now())
+            return self._nothing_to_stop(unit)
         if unit.stop_stage is StopStage.NONE:
             return self._before_stop(unit, seen)
         if seen.phase is Phase.EXITED:
             return endings.stopped(unit, seen, self._now())
         return replace(endings.unanswered(unit, self._now()), stop_stage=StopStage.ASKED)
 
+    def _nothing_to_stop(self, unit: Unit) -> Unit:
+        if unit.cut is not Reason.NONE and unit.stop_stage is StopStage.NONE:
+            # It ran, and was gone before this agent laid a hand on it.
+            return endings.vanished(unit, self._now())
+        return endings.stopped(unit, None, self._now())
+
     def _before_stop(self, unit: Unit, seen: Observation) -> Unit:
+        if unit.status.state is PartyRunState.LAUNCHING:
+            unit = endings.started(unit, seen, self._now())
         if seen.phase is not Phase.EXITED:
             return replace(unit, stop_stage=StopStage.ASKED, failures=0)
         # It had ended by itself before the stop reached it, so that is what happened.
-        if unit.status.state is PartyRunState.LAUNCHING:
-            unit = endings.started(unit, seen, self._now())
         return endings.exited(unit, seen, self._now())
 
     async def _remove(self, unit: Unit) -> Unit:

@@ -116,12 +116,16 @@ def vanished(unit: Unit, now: datetime) -> Unit:
 def stopped(unit: Unit, seen: Observation | None, now: datetime) -> Unit:
     """Return the unit after a stop; `seen` is how the workload ended, None if it never ran."""
     cause = unit.cause if unit.cause is not Reason.NONE else Reason.STOPPED_BY_USER
+    if unit.cut is not Reason.NONE:
+        cause = unit.cut
+    # Too slow is the workload's own failure; a stop is nobody's.
+    event = PartyRunEvent.FAIL if unit.cut is Reason.TIMED_OUT else PartyRunEvent.STOP
     exit_code = seen.exit_code if seen is not None else None
     message = sentence(cause)
     if exit_code is not None:
         message += f" It ended with exit code {exit_code}."
     return _ended(
-        moved(unit, PartyRunEvent.STOP, now),
+        moved(unit, event, now),
         cause,
         message,
         finished_at=(seen.finished_at if seen is not None else None) or now,

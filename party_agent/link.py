@@ -19,8 +19,9 @@ from flow_wire.codec.assignments import decode_assignment, encode_report
 from flow_wire.codec.parties import encode_inventory
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock
+from party_agent.contact import Contact
 from party_agent.reporter import Reporter
-from party_agent.tasks import first_of
+from party_agent.tasks import first_of, for_ever
 from party_agent.units import Units, Unreadable
 
 WELCOME_DEADLINE_S = 60.0
@@ -74,9 +75,12 @@ class Link:
         units: Units,
         reporter: Reporter,
         clock: Clock,
+        contact: Contact,
         backoff: Backoff,
     ) -> None:
         self.connected = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._has_said_draining = asyncio.Event()
         self._target = target
         self._federated_id = federated_id
         self._name = name
@@ -85,9 +89,18 @@ class Link:
         self._units = units
         self._reporter = reporter
         self._clock = clock
+        self._contact = contact
         self._backoff = backoff
         self._acknowledgements = 0
         self._parts: list[agents_pb2.Assignment] = []
+
+    async def drain(self) -> None:
+        """Tell the server, now and in each session to come, to send no new work.
+
+        Returns once a session has been told.
+        """
+        self._draining.set()
+        await self._has_said_draining.wait()
 
     async def run(self) -> NoReturn:
         """Dial, serve, and dial again, until cancelled."""
@@ -137,14 +150,22 @@ class Link:
                 self._reporter.reconnected()
                 self.connected.set()
                 log.info("connected", server=self._target, epoch=welcome.epoch)
-                await first_of(
-                    self._receive(call),
-                    self._send_reports(call),
-                    self._beat(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S),
-                    self._watch_acknowledgements(),
-                )
+                await self._serve(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
             finally:
                 call.cancel()
+
+    async def _serve(self, call: _Call, heartbeat_s: float) -> None:
+        try:
+            await first_of(
+                self._receive(call),
+                self._send_reports(call),
+                self._beat(call, heartbeat_s),
+                self._watch_acknowledgements(),
+                self._say_draining(call),
+                self._keep_contact(),
+            )
+        finally:
+            await self._contact.lost()
 
     async def _greet(self, call: _Call) -> agents_pb2.Welcome:
         hello = agents_pb2.Hello(
@@ -153,6 +174,7 @@ class Link:
             instance_id=self._instance_id,
             inventory=encode_inventory(self._inventory),
             party_run_ids=self._units.party_run_ids,
+            draining=self._draining.is_set(),
         )
         await _write(call, agents_pb2.AgentMessage(hello=hello))
         # A set that the last session cut off is worth nothing.
@@ -212,6 +234,17 @@ class Link:
         while True:
             await self._clock.sleep(every_s)
             await _write(call, agents_pb2.AgentMessage(heartbeat=agents_pb2.Heartbeat()))
+
+    async def _say_draining(self, call: _Call) -> NoReturn:
+        await self._draining.wait()
+        # Once more than needed where the hello has said it already.
+        await _write(call, agents_pb2.AgentMessage(draining=agents_pb2.Draining()))
+        self._has_said_draining.set()
+        await for_ever()
+
+    async def _keep_contact(self) -> NoReturn:
+        await self._contact.gained()
+        await self._contact.keep()
 
     async def _watch_acknowledgements(self) -> NoReturn:
         while True:

@@ -2,13 +2,12 @@
 
 import asyncio
 import signal
-import sys
 
 import structlog
 
 from party_agent import logs, nvidia
 from party_agent.app import Agent
-from party_agent.journal import StateDirInUse, StateDirUnusable
+from party_agent.journal_file import StateDirInUse, StateDirUnusable
 from party_agent.runtime.port import RuntimeUnavailable
 from party_agent.runtimes import NoStateDir, choose_runtime
 from party_agent.settings import AgentSettings
@@ -20,15 +19,15 @@ log = structlog.get_logger()
 
 def run(settings: AgentSettings) -> int:
     """Run the agent until SIGTERM or SIGINT; return the process's exit code."""
-    logs.configure(level=settings.log_level, as_json=settings.log_json)
-    try:
-        asyncio.run(_run(settings))
-    except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
-        sys.stderr.write(f"fedflow agent: {error}\n")
-        return EXIT_FAILED
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        # Told to end before it served, or a second time: nobody wants to wait any longer.
-        return EXIT_FAILED
+    with logs.configured(level=settings.log_level, as_json=settings.log_json) as writer:
+        try:
+            asyncio.run(_run(settings))
+        except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
+            writer.write(f"fedflow agent: {error}\n")
+            return EXIT_FAILED
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            # Told to end before it served, or a second time: nobody wants to wait any longer.
+            return EXIT_FAILED
     return 0
 
 
@@ -38,9 +37,12 @@ async def _run(settings: AgentSettings) -> None:
     serving = asyncio.ensure_future(agent.run())
 
     def leave() -> None:
-        if agent.is_closing:
+        if agent.is_leaving:
             serving.cancel()
-        agent.close_soon()
+        elif settings.drain_on_exit:
+            agent.drain_soon()
+        else:
+            agent.close_soon()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -63,6 +63,11 @@ def check(site: Site, spec: WorkloadSpec) -> None:
         )
 
 
+def names_data(spec: WorkloadSpec) -> bool:
+    """Say whether the site's disks have to be looked at."""
+    return bool(spec.federated_data or spec.mounts)
+
+
 def data_binds(site: Site, spec: WorkloadSpec) -> tuple[Bind, ...]:
     """Return the read-only binds for the party's data and the template's mounts.
 

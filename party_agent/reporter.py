@@ -78,6 +78,11 @@ class Reporter:
         if not self._unacked:
             self._is_empty.set()
 
+    @property
+    def unacknowledged(self) -> int:
+        """How many party runs' newest reports the server has not acknowledged."""
+        return len(self._unacked)
+
     async def drained(self) -> None:
         """Return when everything offered so far has been acknowledged."""
         await self._is_empty.wait()

@@ -18,6 +18,9 @@ _TARGET = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{
 _DATA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _MAX_PORT = 65_535
 
+DEFAULT_KEEP_OUTPUTS_S = 30 * 24 * 3600
+DEFAULT_KEEP_OUTPUTS_RUNS = 1_000
+
 
 def _check_target(value: str) -> str:
     match = _TARGET.fullmatch(value)
@@ -55,7 +58,10 @@ def _check_gpus(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class AgentSettings(BaseSettings):
-    """One agent's settings. `state_dir` None keeps everything in memory, for simulations."""
+    """One agent's settings. `state_dir` None keeps everything in memory, for simulations.
+
+    `keep_images_s` 0 keeps images for ever.
+    """
 
     model_config = SettingsConfigDict(env_prefix="FEDFLOW_AGENT_", frozen=True, extra="forbid")
 
@@ -69,11 +75,19 @@ class AgentSettings(BaseSettings):
     allow_network: bool = False
     warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 2
     on_exit: Literal["keep", "stop"] = "keep"
+    drain_on_exit: bool = False
+    keep_outputs_s: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_OUTPUTS_S
+    keep_outputs_runs: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_OUTPUTS_RUNS
+    keep_images_s: Annotated[int, Field(ge=0)] = 0
     ready_file: Path | None = None
     log_json: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     first_backoff_s: Annotated[float, Field(gt=0)] = 1.0
     max_backoff_s: Annotated[float, Field(gt=0)] = 60.0
+
+
+# Where an option is not called as its setting.
+_OPTIONS = {"drain_on_exit": "drain"}
 
 
 def inherited_environment() -> Mapping[str, str]:
@@ -86,6 +100,7 @@ def problems(error: ValidationError) -> list[str]:
     lines = []
     for each in error.errors():
         field = str(each["loc"][0]) if each["loc"] else "settings"
+        field = _OPTIONS.get(field, field)
         message = each["msg"].removeprefix("Value error, ")
         lines.append(f"--{field.replace('_', '-')}: {message}")
     return lines

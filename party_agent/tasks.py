@@ -2,9 +2,15 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
+
+
+async def for_ever() -> NoReturn:
+    """Wait until cancelled."""
+    while True:
+        await asyncio.Event().wait()
 
 
 async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:

@@ -43,6 +43,8 @@ class Unit:
 
     `sequence` counts its reports, `acked` is the newest that the server has stored; units that
     differ in it alone are equal, for it is worth no write of its own.
+    `cut` is why this agent ends it by itself, NONE while it does not; set once, and then what
+    anybody else wants comes too late.
     `removed`: the runtime holds nothing of it any more, which is what frees its GPUs.
     `abandoned`: the server no longer names it, so nobody waits for its last report.
     `failures` counts calls in a row that the runtime could not answer; not journaled.
@@ -52,6 +54,7 @@ class Unit:
     desired: Desired
     cause: Reason = Reason.NONE
     status: Status
+    cut: Reason = Reason.NONE
     stop_stage: StopStage = StopStage.NONE
     removed: bool = False
     abandoned: bool = False
@@ -68,6 +71,11 @@ class Unit:
     def is_final(self) -> bool:
         """Whether the workload's story is over; it may still have to be removed and reported."""
         return is_final(self.status.state)
+
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether the server wants it stopped, or this agent by itself."""
+        return self.desired is Desired.STOPPED or self.cut is not Reason.NONE
 
     @property
     def is_done(self) -> bool:

@@ -13,8 +13,9 @@ import structlog
 from flow_contract import ids
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
-from party_agent import endings
+from party_agent import endings, limits, policy
 from party_agent.clock import Clock
+from party_agent.contact import Contact
 from party_agent.controller import Controller, retry_delay_s
 from party_agent.gpus import GpuAllocator
 from party_agent.journal import Journal
@@ -40,6 +41,7 @@ class Tools:
     reporter: Reporter
     gpus: GpuAllocator
     clock: Clock
+    contact: Contact
     gpus_freed: Callable[[], None]
 
 
@@ -62,6 +64,7 @@ class UnitLoop:
         self._stop_asked = asyncio.Event()
         if unit.desired is Desired.STOPPED:
             self._stop_asked.set()
+        self._is_checked = False
         self._told: tuple[Reason, str] | None = None
         self._was_told = asyncio.Event()
         self._says_again = False
@@ -113,6 +116,7 @@ class UnitLoop:
 
     async def _turn(self) -> float | None:
         """Take one step; return how long to wait for the next, None for until woken."""
+        self._keep_limits()
         # An assignment that nothing has come of yet is the server's to repeat.
         is_untouched = self._saved is None and self.unit.status.state is PartyRunState.PENDING
         if (self.unit != self._saved or self._says_again) and not is_untouched:
@@ -133,17 +137,36 @@ class UnitLoop:
             return retry_delay_s(self.unit.failures)
         if self.unit != before or self.unit.is_done:
             return 0
-        return CHECK_RUNNING_S if before.status.state is PartyRunState.RUNNING else None
+        return self._until_limit_s() if before.status.state is PartyRunState.RUNNING else None
+
+    def _keep_limits(self) -> None:
+        limit = limits.first_limit(self.unit, self._tools.contact.lost_at)
+        if limit is not None and limit.at <= self._tools.clock.now():
+            log.info("unit_cut", party_run_id=self.unit.party_run_id, reason=limit.reason.value)
+            self.unit = replace(self.unit, cut=limit.reason)
+
+    def _until_limit_s(self) -> float:
+        limit = limits.first_limit(self.unit, self._tools.contact.lost_at)
+        if limit is None:
+            return CHECK_RUNNING_S
+        left_s = (limit.at - self._tools.clock.now()).total_seconds()
+        return min(CHECK_RUNNING_S, max(0, left_s))
 
     async def _step(self, unit: Unit) -> Unit:
         if unit.status.reason is Reason.WAITING_FOR_GPU and unit.desired is not Desired.STOPPED:
-            return unit
-        if unit.status.state is not PartyRunState.PREPARING or self._stop_asked.is_set():
+            return await self._check_once(unit)
+        if self._stop_asked.is_set() or not _may_last(unit):
             return await self._tools.controller.step(unit, self._tell)
-        # A pull may take hours: a stop does not wait for it.
         return await first_of(
             self._tools.controller.step(unit, self._tell), self._interruption(), self._narrate()
         )
+
+    async def _check_once(self, unit: Unit) -> Unit:
+        # Who could not run anyway must not wait for GPUs first to be told so.
+        if self._is_checked:
+            return unit
+        self._is_checked = True
+        return await first_of(self._tools.controller.check(unit), self._interruption())
 
     def _with_gpus(self, unit: Unit) -> Unit:
         if unit.status.state is not PartyRunState.PENDING or unit.status.gpu_ids:
@@ -181,7 +204,7 @@ class UnitLoop:
             self._tools.gpus_freed()
 
     async def _forget(self) -> None:
-        await self._tools.journal.forget(self.unit.party_run_id)
+        await self._tools.journal.forget(self.unit, self._tools.clock.now())
         self._tools.reporter.withdraw(self.unit.party_run_id)
         log.debug("unit_forgotten", party_run_id=self.unit.party_run_id)
 
@@ -220,3 +243,9 @@ class UnitLoop:
 
     async def _woken(self) -> None:
         await self._wake.wait()
+
+
+def _may_last(unit: Unit) -> bool:
+    """Say whether a stop must not wait for the unit's next step: a pull, or a dead disk."""
+    looks_at_data = policy.names_data(unit.spec) and unit.status.state is PartyRunState.PENDING
+    return looks_at_data or unit.status.state is PartyRunState.PREPARING

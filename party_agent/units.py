@@ -6,6 +6,7 @@ Each has its own loop; this is who makes them, wakes them and ends them.
 import asyncio
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason, sentence
 from party_agent import endings, policy
 from party_agent.clock import Clock
+from party_agent.contact import Contact
 from party_agent.controller import Controller, retry_delay_s
+from party_agent.disk import Disk
 from party_agent.gpus import GpuAllocator, GpuInventory
 from party_agent.journal import KEPT_ENDED, Journal
 from party_agent.reporter import Reporter
 from party_agent.runtime.port import Runtime, RuntimeRefused, RuntimeUnavailable, Workload
+from party_agent.strays import Strays
 from party_agent.unit import Unit, new_unit, report_of
 from party_agent.unit_loop import Tools, UnitLoop
 from party_agent.workload import make_workload
@@ -55,6 +59,7 @@ class Units:
         reporter: Reporter,
         gpus: GpuInventory,
         clock: Clock,
+        contact: Contact,
         outputs: Path | None,
     ) -> None:
         self._site = site
@@ -70,13 +75,19 @@ class Units:
             reporter=reporter,
             gpus=self._gpus,
             clock=clock,
+            contact=contact,
             gpus_freed=self._serve_gpus,
         )
         self._loops: dict[str, UnitLoop] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: dict[str, None] = {}
-        self._strays: set[str] = set()
+        self._disk = Disk()
+        self._strays = Strays(
+            runtime=runtime, clock=clock, known=lambda: self._loops, own=self._own
+        )
         self._is_stopping = False
+        self._is_draining = False
+        contact.on_loss(self._wake_all)
 
     async def open(self) -> None:
         """Go on with what the journal holds; the runtime must be open.
@@ -95,11 +106,10 @@ class Units:
                 self._reporter.offer(report_of(unit))
             self._add(self._admit(unit), journaled=unit)
         self._serve_gpus()
-        known = self._loops.keys()
-        self._strays = {seen.party_run_id for seen in await self._runtime.list()} - known
+        strays = await self._strays.find()
         self._own(self._follow_exits())
-        if units or self._strays:
-            log.info("units_adopted", units=len(units), strays=len(self._strays))
+        if units or strays:
+            log.info("units_adopted", units=len(units), strays=len(strays))
 
     @property
     def party_run_ids(self) -> tuple[str, ...]:
@@ -135,6 +145,8 @@ class Units:
             elif assignment.spec.party_run_id in self._ended:
                 # It was on its way while the last report was.
                 log.debug("assignment_ignored", party_run_id=assignment.spec.party_run_id)
+            elif self._is_draining and assignment.desired is not Desired.STOPPED:
+                self._turn_away(assignment)
             else:
                 self._add(self._admit(new_unit(assignment, self._clock.now())))
         for problem in unreadable:
@@ -142,7 +154,6 @@ class Units:
         self._serve_gpus()
         named = {assignment.spec.party_run_id for assignment in by_order}
         named |= {problem.party_run_id for problem in unreadable}
-        self._strays -= named
         if complete:
             self._end_unnamed(named)
 
@@ -152,6 +163,23 @@ class Units:
         loop = self._loops.get(party_run_id)
         if loop is not None:
             loop.acknowledge(sequence)
+
+    def drain(self) -> None:
+        """Refuse every party run that is not held yet."""
+        self._is_draining = True
+
+    async def ended(self) -> None:
+        """Return once no party run is held whose workload is not over and removed."""
+        while left := [loop for loop in self._loops.values() if not loop.removed.is_set()]:
+            await asyncio.gather(*(loop.removed.wait() for loop in left))
+
+    async def end_strays(self) -> None:
+        """Begin to end the workloads that nobody knows.
+
+        Raises:
+            RuntimeUnavailable: the runtime can't say what it holds.
+        """
+        await self._strays.end_all()
 
     async def stop_all(self) -> None:
         """Stop and remove every workload of this agent, then take no more assignments."""
@@ -164,7 +192,7 @@ class Units:
             async with asyncio.timeout(grace_s + STOP_ALL_SLACK_S):
                 await asyncio.gather(*(loop.removed.wait() for loop in loops))
                 for seen in await self._runtime.list():
-                    await self._end_stray(seen.party_run_id)
+                    await self._strays.end(seen.party_run_id)
         except (TimeoutError, RuntimeUnavailable) as error:
             left = [loop.unit.party_run_id for loop in loops if not loop.removed.is_set()]
             log.error("workloads_left_behind", party_run_ids=left, error=repr(error))  # noqa: TRY400  no defect of ours
@@ -175,9 +203,13 @@ class Units:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._disk.close()
 
-    def _workload_of(self, unit: Unit) -> Workload:
-        return make_workload(unit.spec, self._site, unit.status.gpu_ids, self._outputs)
+    async def _workload_of(self, unit: Unit) -> Workload:
+        make = partial(make_workload, unit.spec, self._site, unit.status.gpu_ids, self._outputs)
+        if self._outputs is None and not policy.names_data(unit.spec):
+            return make()
+        return await self._disk.do(make)
 
     def _admit(self, unit: Unit) -> Unit:
         """Return the unit with a place in the queue for GPUs, or refused."""
@@ -186,12 +218,16 @@ class Units:
         request = unit.spec.resources.gpus
         try:
             policy.check(self._site, unit.spec)
-            policy.data_binds(self._site, unit.spec)
             if request is not None and request.size:
                 self._gpus.enqueue(unit.party_run_id, unit.spec.order, request)
         except RuntimeRefused as refusal:
             return endings.refused(unit, refusal, self._clock.now())
         return unit
+
+    def _turn_away(self, assignment: Assignment) -> None:
+        now = self._clock.now()
+        reason = Reason.PARTY_DRAINING
+        self._add(endings.refused(new_unit(assignment, now), RuntimeRefused(reason, ""), now))
 
     def _refuse(self, problem: Unreadable) -> None:
         log.error("assignment_unreadable", party_run_id=problem.party_run_id, why=problem.message)
@@ -240,23 +276,7 @@ class Units:
             if party_run_id not in named and not loop.unit.is_final:
                 log.info("unit_abandoned", party_run_id=party_run_id)
                 loop.abandon()
-        for party_run_id in self._strays:
-            self._own(self._end_stray(party_run_id))
-        self._strays.clear()
-
-    async def _end_stray(self, party_run_id: str) -> None:
-        """End a workload that neither the journal nor the server knows, however long it takes."""
-        log.warning("stray_workload_ended", party_run_id=party_run_id)
-        failures = 0
-        while True:
-            try:
-                await self._runtime.stop(party_run_id, WorkloadSpec.stop_grace_s)
-                await self._runtime.remove(party_run_id)
-            except RuntimeUnavailable:
-                failures += 1
-                await self._clock.sleep(retry_delay_s(failures))
-            else:
-                return
+        self._strays.server_heard()
 
     async def _follow_exits(self) -> None:
         failures = 0
@@ -272,8 +292,11 @@ class Units:
                 await self._clock.sleep(retry_delay_s(failures))
             else:
                 return
-            for loop in self._loops.values():
-                loop.wake()
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        for loop in self._loops.values():
+            loop.wake()
 
     def _own(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)

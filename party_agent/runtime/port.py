@@ -78,6 +78,14 @@ class Observation:
     reason: Reason = Reason.NONE
 
 
+@dataclass(frozen=True, kw_only=True)
+class PulledImage:
+    """An image that a runtime pulled: the name it was asked for, and the engine's id of it."""
+
+    reference: str
+    image_id: str
+
+
 class RuntimeRefused(Exception):
     """This workload can't run here, and asking again won't help; nothing is left behind.
 

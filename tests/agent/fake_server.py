@@ -23,6 +23,7 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         self.reports = []
         self.peers = []
         self.heartbeats = 0
+        self.drains = 0
         self.heartbeat_s = 60
         self.acknowledging = True
         self.refusal = None
@@ -76,6 +77,8 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         async for message in requests:
             if message.WhichOneof("body") == "heartbeat":
                 self.heartbeats += 1
+            if message.WhichOneof("body") == "draining":
+                self.drains += 1
             reports = [decode_report(report) for report in message.reports.reports]
             await self._note(lambda reports=reports: self.reports.extend(reports))
             if self.acknowledging and reports:

@@ -59,6 +59,20 @@ class FakeClock:
             if wake_at_s <= self._elapsed_s:
                 event.set()
 
+    async def until_waiting(self, delay_s=None):
+        """Return once somebody sleeps now, for `delay_s` if that is given."""
+
+        def waits():
+            return any(
+                not event.is_set() and delay_s in (None, wake_at_s - self._elapsed_s)
+                for wake_at_s, event in self._sleepers
+            )
+
+        async with asyncio.timeout(DEADLINE_S):
+            while not waits():
+                self._news.clear()
+                await self._news.wait()
+
     async def until_asleep(self, count=1):
         """Return once `count` sleeps have begun, ever."""
         async with asyncio.timeout(DEADLINE_S):

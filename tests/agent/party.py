@@ -24,7 +24,7 @@ class Site:
             max_backoff_s=0.1,
             **settings,
         )
-        self._running = None
+        self.running = None
 
     async def start(self):
         self.agent = Agent(
@@ -33,16 +33,16 @@ class Site:
             gpus=GpuInventory(ids=("0", "1")),
             clock=self._clock,
         )
-        self._running = asyncio.create_task(self.agent.run())
+        self.running = asyncio.create_task(self.agent.run())
 
     async def kill(self):
         """End the agent with no chance to say anything."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-            self._running = None
+        if self.running is not None:
+            self.running.cancel()
+            await asyncio.gather(self.running, return_exceptions=True)
+            self.running = None
 
     async def leave(self):
         await self.agent.aclose()
-        await self._running
-        self._running = None
+        await self.running
+        self.running = None

@@ -35,9 +35,12 @@ class Bench:
         self.told = []
         self.controller = Controller(
             runtime=self.runtime,
-            make_workload=lambda unit: make_workload(unit.spec, Site(), unit.status.gpu_ids, None),
+            make_workload=self.make_workload,
             now=lambda: NOW,
         )
+
+    async def make_workload(self, unit):
+        return make_workload(unit.spec, Site(), unit.status.gpu_ids, None)
 
     async def step(self, unit):
         self.runtime.calls.clear()

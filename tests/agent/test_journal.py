@@ -14,7 +14,8 @@ import party_agent
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import GpuRequest, Mount, Network, Resources
-from party_agent.journal import Journal, StateDirInUse, StateDirUnusable
+from party_agent.journal import Journal
+from party_agent.journal_file import StateDirInUse, StateDirUnusable
 from party_agent.unit import Status, StopStage, Unit, new_unit
 from tests.agent.fakes import make_assignment, make_spec
 
@@ -98,7 +99,7 @@ async def test_units_come_back_in_the_order_of_starts(opened):
 async def test_a_forgotten_unit_leaves_its_id(opened):
     journal = opened()
     await journal.save(make_unit())
-    await journal.forget("run1")
+    await journal.forget(make_unit(), NOW)
     journal.close()
     journal = opened()
     assert journal.load() == []
@@ -108,7 +109,7 @@ async def test_a_forgotten_unit_leaves_its_id(opened):
 async def test_only_the_newest_ended_ids_are_kept(opened):
     journal = opened()
     for number in range(4):
-        await journal.forget(f"run{number}")
+        await journal.forget(make_unit(f"run{number}"), NOW)
     assert journal.load_ended(most=2) == ["run2", "run3"]
 
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from flow_contract.lifecycle import PartyRunState
 from flow_wire import agents_pb2 as pb
 from party_agent.app import Agent
-from party_agent.journal import StateDirInUse
+from party_agent.journal_file import StateDirInUse
 from party_agent.runtime.memory import MemoryRuntime
 from party_agent.settings import AgentSettings
 from tests.agent.fakes import make_assignment, until

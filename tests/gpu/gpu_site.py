@@ -11,6 +11,7 @@ from flow_contract.ids import new_id
 from flow_contract.lifecycle import Desired, PartyRunState, is_final
 from flow_contract.templates import GpuRequest, Resources
 from party_agent.clock import SystemClock
+from party_agent.contact import Contact
 from party_agent.gpus import inventory_of
 from party_agent.journal import Journal
 from party_agent.policy import Site
@@ -31,13 +32,16 @@ class GpuSite:
         self.agent_key = f"test-{new_id()}"
         self.runtime = DockerRuntime(agent_key=self.agent_key, base_url=engine.url, pool_size=0)
         self._reporter = Reporter()
+        journal = Journal(None)
+        clock = SystemClock()
         self._units = Units(
             site=Site(),
             runtime=self.runtime,
-            journal=Journal(None),
+            journal=journal,
             reporter=self._reporter,
             gpus=inventory_of(inventory),
-            clock=SystemClock(),
+            clock=clock,
+            contact=Contact(journal, clock),
             outputs=None,
         )
         self._orders = 0
