@@ -11,7 +11,7 @@ _HEAD = ("measure", "Fedflow", "reference, same run", "ratio", "goal", "")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure beside its reference. `ratio` and `goal`, an upper bound, None where there is none."""
+    """One figure beside its reference; `ratio` and `goal`, an upper bound, None for none."""
 
     measure: str
     value: str

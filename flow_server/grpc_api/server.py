@@ -38,7 +38,8 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # How much an answer may be is its reader's to say; what goes to agents comes in parts.
+    ("grpc.max_send_message_length", -1),
     # Two servers on one port would share its connections at random.
     ("grpc.so_reuseport", 0),
 )
