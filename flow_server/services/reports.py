@@ -15,7 +15,7 @@ from flow_contract.errors import FlowError, Kind, StaleLease, Unavailable
 from flow_server.domain.reports import normalise
 from flow_server.services.transitions import settle
 from flow_server.storage import reports, runs
-from flow_server.storage.database import Database
+from flow_server.storage.database import Connection, Database
 from flow_server.storage.reports import SentReport
 
 _IN_FLIGHT = 2
@@ -97,7 +97,7 @@ class ReportService:
                 done.set_result(None)
 
     async def _commit(self, sent: Sequence[SentReport]) -> frozenset[str]:
-        async with self._database.transaction() as connection:
+        async def store(connection: Connection) -> frozenset[str]:
             senders = sorted({(item.federated_id, item.epoch) for item in sent})
             stale = await reports.stale_senders(connection, senders)
             party_run_ids = [item.report.party_run_id for item in sent]
@@ -108,7 +108,9 @@ class ReportService:
                 counted += await reports.apply_reports(connection, round_)
             if counted:
                 await settle(connection, locked)
-        return stale
+            return stale
+
+        return await self._database.repeatable(store)
 
 
 def _fail(batch: _Batch, error: FlowError) -> None:
