@@ -32,6 +32,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
+    # An idle site sends no data; by default only the first two pings would go out in time.
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -116,7 +118,13 @@ def _keepalive(every_s: float) -> tuple[tuple[str, int], ...]:
     # Liveness of idle sites is the C core's work: pings, not messages through Python. The core
     # answers them even while Python is busy, so a busy agent is not taken for a dead one.
     every_ms = round(every_s * 1000)
-    return (("grpc.keepalive_time_ms", every_ms), ("grpc.keepalive_timeout_ms", every_ms))
+    return (
+        ("grpc.keepalive_time_ms", every_ms),
+        ("grpc.keepalive_timeout_ms", every_ms),
+        # The core waits for a ping's answer this long, a minute by default, whatever the
+        # keepalive's own time-out says.
+        ("grpc.http2.ping_timeout_ms", every_ms),
+    )
 
 
 def _address(host: str, port: int) -> str:

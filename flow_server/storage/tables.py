@@ -136,8 +136,9 @@ runs = Table(
     # Only what has failed is repeated.
     CheckConstraint("retry_at IS NULL OR status = 'Failed'", name="retry"),
     # Who repeats a run counts, and nobody else does.
-    CheckConstraint("(retry_of IS NULL) = (retry_number = 0)", name="retry_number"),
-    CheckConstraint("retry_number >= 0", name="retry_number_counts"),
+    CheckConstraint(
+        "retry_number >= 0 AND (retry_of IS NULL) = (retry_number = 0)", name="retry_number"
+    ),
     # Launched runs were wanted running.
     CheckConstraint("desired <> 'running' OR launch_ordered_at IS NOT NULL", name="launch"),
     UniqueConstraint("task_id", "number"),

@@ -43,13 +43,13 @@ def upgrade() -> None:
         op.f("ck_runs_retry"), "runs", "retry_at IS NULL OR status = 'Failed'"
     )
     op.create_check_constraint(
-        op.f("ck_runs_retry_number"), "runs", "(retry_of IS NULL) = (retry_number = 0)"
+        op.f("ck_runs_retry_number"),
+        "runs",
+        "retry_number >= 0 AND (retry_of IS NULL) = (retry_number = 0)",
     )
-    op.create_check_constraint(op.f("ck_runs_retry_number_counts"), "runs", "retry_number >= 0")
 
 
 def downgrade() -> None:
-    op.drop_constraint(op.f("ck_runs_retry_number_counts"), "runs", type_="check")
     op.drop_constraint(op.f("ck_runs_retry_number"), "runs", type_="check")
     op.drop_constraint(op.f("ck_runs_retry"), "runs", type_="check")
     op.drop_constraint(op.f("uq_runs_retry_of"), "runs", type_="unique")

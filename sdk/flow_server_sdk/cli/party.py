@@ -118,19 +118,26 @@ def _all_parties(sdk: "FlowServerSdk") -> list[dict[str, Any]]:
 def _show(parties: list[dict[str, Any]]) -> None:
     from rich.console import Console  # noqa: PLC0415 - --help must stay quick
     from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
 
     table = Table(box=None, pad_edge=False)
     for title in ("party", "name", "connected", "new work", "runtime", "gpus", "last seen"):
         table.add_column(title, overflow="fold")
     for known in parties:
-        table.add_row(
+        cells = (
             known["federated_id"],
             known["name"],
             "yes" if known["connected"] else "no",
-            "no: draining" if known["draining"] else "yes",
+            "no, draining" if known["draining"] else "yes",
             known["runtime"],
             str(len(known["gpu_ids"])),
             known["last_seen"],
         )
+        table.add_row(*(Text(_printable(cell)) for cell in cells))
     # A pipe has no width of its own, and an id that is broken over two lines is of no use.
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def _printable(text: str) -> str:
+    # What a site calls itself must not steer somebody's terminal.
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
