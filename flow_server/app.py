@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from flow_contract.errors import Kind, Unavailable
 from flow_server.gateways.http import HttpServer, make_app
 from flow_server.grpc_api.agents import AgentServicer
 from flow_server.grpc_api.parties import PartyServicer
@@ -22,8 +23,10 @@ from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.hub.registry import Registry
 from flow_server.loops.duties import (
+    delete_old_runs,
     listen_for_changes,
     renew_leases,
+    repeat_failed_runs,
     revive_database,
     sweep_absences,
 )
@@ -32,6 +35,8 @@ from flow_server.services.absences import AbsenceService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
+from flow_server.services.retention import RetentionService
+from flow_server.services.retries import RetryService
 from flow_server.services.runs import RunService
 from flow_server.services.starts import StartService
 from flow_server.services.tasks import TaskService
@@ -85,7 +90,10 @@ class FlowServer:
         await schema.require_fit(engine, database=address.shown)
         parts = _Parts(Database(engine), address, self._settings)
         grpc_server = GrpcServer(
-            parts.servicers, host=self._settings.host, port=self._settings.port
+            parts.servicers,
+            host=self._settings.host,
+            port=self._settings.port,
+            keepalive_s=self._settings.keepalive_s,
         )
         http_server = HttpServer(
             make_app(parts.check_ready), host=self._settings.host, port=self._settings.http_port
@@ -95,7 +103,9 @@ class FlowServer:
         await parts.listening.wait()
         await http_server.start()
         await grpc_server.start()
-        self._stack.push_async_callback(grpc_server.aclose, self._settings.shutdown_grace_s)
+        self._stack.push_async_callback(
+            grpc_server.aclose, self._settings.shutdown_grace_s, parts.send_away
+        )
         self.grpc_address = f"{grpc_server.host}:{grpc_server.port}"
         self.http_address = f"{http_server.host}:{http_server.port}"
         self._write_ready_file()
@@ -152,7 +162,7 @@ class _Parts:
     def __init__(self, database: Database, address: Address, settings: ServerSettings) -> None:
         self._database = database
         self.listening = asyncio.Event()
-        registry, watches = Registry(), Watches()
+        registry, watches = self._registry, self._watches = Registry(), Watches()
         parties = PartyService(
             database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
@@ -164,6 +174,12 @@ class _Parts:
             lease_s=settings.lease_s,
             return_grace_s=settings.return_grace_s,
             clock_s=time.monotonic,
+        )
+        retries = RetryService(database)
+        retention = RetentionService(
+            database,
+            age=timedelta(days=settings.retention_days),
+            runs_per_task=settings.retention_runs_per_task,
         )
         self.servicers = Servicers(
             templates=TemplateServicer(TemplateService(database)),
@@ -183,6 +199,8 @@ class _Parts:
             "delivery": delivery.run,
             "leases": lambda: renew_leases(parties, registry, every_s=settings.lease_renewal_s),
             "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
+            "retries": lambda: repeat_failed_runs(retries, every_s=settings.sweep_s),
+            "retention": lambda: delete_old_runs(retention, every_s=settings.retention_sweep_s),
             "changes": lambda: listen_for_changes(
                 make_listener,
                 delivery=delivery,
@@ -191,6 +209,13 @@ class _Parts:
                 on_listening=self.listening.set,
             ),
         }
+
+    def send_away(self) -> None:
+        """End the calls that last: agents and waits go to another replica, or come back later."""
+        self._registry.close(
+            Unavailable("the server is shutting down; dial again", kind=Kind.SERVER)
+        )
+        self._watches.close()
 
     async def check_ready(self) -> None:
         """Reach the database. Raises Unavailable."""

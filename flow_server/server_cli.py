@@ -32,6 +32,24 @@ import click
     type=click.Path(dir_okay=False, path_type=Path),
     help='Write {"grpc": "host:port", "http": "host:port"} here once it serves.',
 )
+@click.option(
+    "--lost-after-s",
+    type=float,
+    metavar="SECONDS",
+    help="When an agent that is dead counts as absent.  [default: 30]",
+)
+@click.option(
+    "--retention-days",
+    type=float,
+    metavar="DAYS",
+    help="Ended runs that are older are deleted; 0 keeps them for ever.  [default: 90]",
+)
+@click.option(
+    "--retention-runs-per-task",
+    type=int,
+    metavar="N",
+    help="A task's older runs are deleted; 0 keeps them all.  [default: 100]",
+)
 @click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 def server(**options: Any) -> None:

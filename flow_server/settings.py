@@ -23,16 +23,39 @@ class ServerSettings(BaseSettings):
     state_dir: Path | None = None
     ready_file: Path | None = None
     database_connections: int = Field(default=10, ge=3, le=1000)
-    # A party whose agent is silent for longer counts as absent.
-    lease_s: float = Field(default=30, ge=1)
-    lease_renewal_s: float = Field(default=10, gt=0)
+    # An agent that is dead for longer counts as absent, and what it ran as lost.
+    lost_after_s: float = Field(default=30, ge=2, le=3600)
     # How long agents have to come back after a server that was away; their own longest
     # back-off is a minute.
     return_grace_s: float = Field(default=75, ge=0)
+    # How often deadlines, absences and due retries are looked for.
     sweep_s: float = Field(default=1, gt=0)
+    # Ended runs are deleted when they are older, or when the task has more newer ones; 0 keeps
+    # them for ever. A task's newest run always stays.
+    retention_days: float = Field(default=90, ge=0)
+    retention_runs_per_task: int = Field(default=100, ge=0)
+    retention_sweep_s: float = Field(default=3600, gt=0)
     shutdown_grace_s: float = Field(default=2, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
+
+    # Dead at any moment, an agent is found out by an unanswered ping (two of these), then its
+    # lease runs out (renewed at most a moment before), then a sweep sees it: 9 tenths and a sweep.
+
+    @property
+    def keepalive_s(self) -> float:
+        """How long a connection may be idle before a ping, and how long that may go unanswered."""
+        return self.lost_after_s / 5
+
+    @property
+    def lease_s(self) -> float:
+        """How long a lease lasts that nobody renews."""
+        return self.lost_after_s / 2
+
+    @property
+    def lease_renewal_s(self) -> float:
+        """How often a replica renews the leases of its connections."""
+        return self.lost_after_s / 6
 
 
 def problems(error: ValidationError) -> list[str]:

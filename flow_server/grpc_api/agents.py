@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import structlog
 
-from flow_contract.errors import InvalidArgument, Kind, StaleLease, Unavailable
+from flow_contract.errors import InvalidArgument, Unavailable
 from flow_server.grpc_api.context import Context
 from flow_server.hub.registry import Registry
-from flow_server.hub.sessions import Outgoing, Session, SessionEnded
+from flow_server.hub.sessions import Outgoing, Session, stale
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
@@ -85,8 +85,6 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
             done, _ = await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except SessionEnded as ended:
-            raise StaleLease(str(ended), kind=Kind.PARTY, subject_id=session.federated_id) from None
         finally:
             for task in (reading, writing):
                 task.cancel()
@@ -98,7 +96,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
                 async with asyncio.timeout(SILENCE_LIMIT_S):
                     message = await anext(requests, None)
             except TimeoutError:
-                raise SessionEnded("no heartbeat; the agent seems to hang") from None
+                raise stale("no heartbeat; the agent seems to hang", session.federated_id) from None
             if message is None:
                 return
             match message.WhichOneof("body"):

@@ -1,5 +1,7 @@
 """The gRPC server: services, health, reflection, keepalive."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
@@ -26,15 +28,12 @@ from flow_wire import (
     templates_pb2_grpc,
 )
 
-KEEPALIVE_MS = 20_000
-KEEPALIVE_TIMEOUT_MS = 10_000
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 _OPTIONS = (
-    # Liveness of idle sites is the C core's work: pings, not messages through Python.
-    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
+    # An idle site sends no data; by default only the first two pings would go out in time.
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -67,8 +66,10 @@ class Servicers:
 class GrpcServer:
     """Listens on one address. `port` is the real one, also when 0 was asked for."""
 
-    def __init__(self, servicers: Servicers, *, host: str, port: int) -> None:
-        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_OPTIONS)
+    def __init__(self, servicers: Servicers, *, host: str, port: int, keepalive_s: float) -> None:
+        self._server = grpc.aio.server(
+            interceptors=[ErrorInterceptor()], options=(*_OPTIONS, *_keepalive(keepalive_s))
+        )
         self._health = health.aio.HealthServicer()
         templates_pb2_grpc.add_TemplateServiceServicer_to_server(servicers.templates, self._server)
         tasks_pb2_grpc.add_TaskServiceServicer_to_server(servicers.tasks, self._server)
@@ -100,10 +101,31 @@ class GrpcServer:
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
-    async def aclose(self, grace_s: float) -> None:
-        """Refuse new calls, give running ones `grace_s` seconds, end. May be called twice."""
+    async def aclose(self, grace_s: float, end_streams: Callable[[], None]) -> None:
+        """Refuse new calls, give running ones `grace_s` seconds, end. May be called twice.
+
+        `end_streams` ends the calls that would never end by themselves; it is called once no
+        new ones are taken, so that who is sent away goes elsewhere.
+        """
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+        stopping = asyncio.ensure_future(self._server.stop(grace_s))
+        # One turn of the loop: the listening socket is closed before anybody is sent away.
+        await asyncio.sleep(0)
+        end_streams()
+        await stopping
+
+
+def _keepalive(every_s: float) -> tuple[tuple[str, int], ...]:
+    # Liveness of idle sites is the C core's work: pings, not messages through Python. The core
+    # answers them even while Python is busy, so a busy agent is not taken for a dead one.
+    every_ms = round(every_s * 1000)
+    return (
+        ("grpc.keepalive_time_ms", every_ms),
+        ("grpc.keepalive_timeout_ms", every_ms),
+        # The core waits for a ping's answer this long, a minute by default, whatever the
+        # keepalive's own time-out says.
+        ("grpc.http2.ping_timeout_ms", every_ms),
+    )
 
 
 def _address(host: str, port: int) -> str:

@@ -62,6 +62,8 @@ class TaskServicer(tasks_pb2_grpc.TaskServiceServicer):
     async def Wait(
         self, request: pb.WaitTaskRequest, context: Context
     ) -> AsyncGenerator[pb.WaitTaskResponse, None]:
-        async with contextlib.aclosing(self._waits.wait(request.task_id)) as changes:
+        async with contextlib.aclosing(
+            self._waits.wait(request.task_id, run_id=request.run_id)
+        ) as changes:
             async for task in changes:
                 yield pb.WaitTaskResponse(task=encode_task(task))

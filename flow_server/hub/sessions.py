@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flow_contract.assignments import Assignment
+from flow_contract.errors import FlowError, Kind, StaleLease
 
 # An agent that does not read while this many party runs change is cut off; it then reconnects
 # and gets the whole set anew, which costs less memory than remembering every step for it.
@@ -27,8 +28,9 @@ class Outgoing:
         return bool(self.assignments or self.complete or self.acknowledged)
 
 
-class SessionEnded(Exception):
-    """The session was closed from the server's side; the text says why."""
+def stale(message: str, federated_id: str) -> StaleLease:
+    """Return the error of a connection that counts no more."""
+    return StaleLease(message, kind=Kind.PARTY, subject_id=federated_id)
 
 
 class Session:
@@ -43,7 +45,7 @@ class Session:
         self.epoch = epoch
         self._outgoing = Outgoing()
         self._changed = asyncio.Event()
-        self._end_reason: str | None = None
+        self._end: FlowError | None = None
 
     def offer(self, assignments: Sequence[Assignment], *, complete: bool) -> None:
         """Queue assignments; a complete set replaces what was queued and not yet sent."""
@@ -52,33 +54,33 @@ class Session:
             self._outgoing.complete = True
         self._outgoing.assignments.extend(assignments)
         if len(self._outgoing.assignments) > MAX_WAITING_ASSIGNMENTS:
-            self.end(_DOES_NOT_READ)
+            self.end(stale(_DOES_NOT_READ, self.federated_id))
         self._changed.set()
 
     def acknowledge(self, keys: Sequence[tuple[str, int]]) -> None:
         """Queue acknowledgements of (party run, sequence)."""
         self._outgoing.acknowledged.extend(keys)
         if len(self._outgoing.acknowledged) > MAX_WAITING_ACKNOWLEDGEMENTS:
-            self.end(_DOES_NOT_READ)
+            self.end(stale(_DOES_NOT_READ, self.federated_id))
         self._changed.set()
 
-    def end(self, reason: str) -> None:
-        """Close the session from this side; the first reason counts."""
-        if self._end_reason is None:
-            self._end_reason = reason
+    def end(self, reason: FlowError) -> None:
+        """Close the session from this side; the agent is told the first reason."""
+        if self._end is None:
+            self._end = reason
         self._changed.set()
 
     async def next(self) -> Outgoing:
         """Wait for something to send and return all of it.
 
         Raises:
-            SessionEnded: the session was ended; nothing more is to be sent.
+            FlowError: the session was ended; nothing more is to be sent.
         """
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._end_reason is not None:
-                raise SessionEnded(self._end_reason)
+            if self._end is not None:
+                raise self._end
             if self._outgoing:
                 outgoing, self._outgoing = self._outgoing, Outgoing()
                 return outgoing

@@ -9,6 +9,8 @@ from flow_server.hub.registry import Registry
 from flow_server.services.absences import AbsenceService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
+from flow_server.services.retention import RetentionService
+from flow_server.services.retries import RetryService
 from flow_server.services.watches import Watches
 from flow_server.storage.changes import Listener
 from flow_server.storage.embedded import EmbeddedPostgres
@@ -26,9 +28,17 @@ async def revive_database(embedded: EmbeddedPostgres) -> None:
 
 
 async def renew_leases(parties: PartyService, registry: Registry, *, every_s: float) -> None:
-    """Renew this replica's leases: one statement, however many agents it has."""
+    """Renew this replica's leases: one statement, however many agents it has.
+
+    A connection that turns out to be another replica's by now is ended.
+    """
     while True:
-        await parties.renew_leases(registry.held())
+        # Those that are here before the statement: a newer one it may not have seen.
+        held = list(registry)
+        epochs = await parties.renew_leases(
+            [(session.federated_id, session.epoch) for session in held]
+        )
+        registry.keep(epochs, among=held)
         await asyncio.sleep(every_s)
 
 
@@ -36,6 +46,22 @@ async def sweep_absences(absences: AbsenceService, *, every_s: float) -> None:
     """Apply deadlines and expired leases."""
     while True:
         await absences.sweep()
+        await asyncio.sleep(every_s)
+
+
+async def repeat_failed_runs(retries: RetryService, *, every_s: float) -> None:
+    """Start failed runs again whose time has come."""
+    while True:
+        # Again at once while there is more than one sweep takes.
+        if not await retries.sweep():
+            await asyncio.sleep(every_s)
+
+
+async def delete_old_runs(retention: RetentionService, *, every_s: float) -> None:
+    """Delete what is older, or more, than is to be kept."""
+    while True:
+        if deleted := await retention.sweep():
+            log.info("old_runs_deleted", runs=deleted)
         await asyncio.sleep(every_s)
 
 

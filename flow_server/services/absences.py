@@ -6,7 +6,7 @@ from flow_contract.lifecycle import Desired
 from flow_contract.reasons import Reason
 from flow_server.services import transitions
 from flow_server.storage import absences, runs
-from flow_server.storage.database import Database
+from flow_server.storage.database import Connection, Database
 
 
 class AbsenceService:
@@ -34,21 +34,23 @@ class AbsenceService:
 
     async def sweep(self) -> int:
         """Apply what is due now; return how many runs were looked at."""
-        async with self._database.transaction() as connection:
-            candidates = await absences.lock_candidates(connection)
-            may_judge = self._may_judge()
-            if not candidates:
-                return 0
-            overdue = await absences.overdue_runs(connection, candidates)
-            for run in await runs.lock_runs(connection, sorted(overdue)):
-                if run.facts.desired is Desired.PREPARED:
-                    await transitions.stop(connection, run, Reason.START_TIMED_OUT)
-            if not may_judge:
-                return len(candidates)
-            absent = await absences.lock_absent_parties(connection, candidates)
-            changed = await absences.apply_absence(connection, candidates, absent)
-            await transitions.settle(connection, await runs.lock_runs(connection, sorted(changed)))
+        return await self._database.repeatable(self._sweep)
+
+    async def _sweep(self, connection: Connection) -> int:
+        candidates = await absences.lock_candidates(connection)
+        may_judge = self._may_judge()
+        if not candidates:
+            return 0
+        overdue = await absences.overdue_runs(connection, candidates)
+        for run in await runs.lock_runs(connection, sorted(overdue)):
+            if run.facts.desired is Desired.PREPARED:
+                await transitions.stop(connection, run, Reason.START_TIMED_OUT)
+        if not may_judge:
             return len(candidates)
+        absent = await absences.lock_absent_parties(connection, candidates)
+        changed = await absences.apply_absence(connection, candidates, absent)
+        await transitions.settle(connection, await runs.lock_runs(connection, sorted(changed)))
+        return len(candidates)
 
     def _may_judge(self) -> bool:
         now_s = self._clock_s()

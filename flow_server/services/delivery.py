@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from flow_contract.assignments import Assignment
 from flow_server.hub.registry import Registry
-from flow_server.storage import party_runs
+from flow_server.hub.sessions import Session
+from flow_server.storage import parties, party_runs
 from flow_server.storage.database import Database
 
 
@@ -55,9 +56,10 @@ class DeliveryService:
                 raise
 
     async def _deliver(self, run_ids: set[str], federated_ids: set[str]) -> None:
-        connected = self._registry.connected()
-        whole = [federated_id for federated_id in connected if federated_id in federated_ids]
-        rest = [federated_id for federated_id in connected if federated_id not in federated_ids]
+        # Those that are here before the rows are read: a newer one is sent its own set.
+        sessions = {session.federated_id: session for session in self._registry}
+        whole = [federated_id for federated_id in sessions if federated_id in federated_ids]
+        rest = [federated_id for federated_id in sessions if federated_id not in federated_ids]
         async with self._database.snapshot() as connection:
             complete = await party_runs.assignments_of_parties(connection, whole) if whole else []
             partial = (
@@ -65,16 +67,20 @@ class DeliveryService:
                 if run_ids and rest
                 else []
             )
-        self._offer(complete, whole, is_complete=True)
-        self._offer(partial, {item.spec.federated_id for item in partial}, is_complete=False)
+            addressed = {*whole, *(item.spec.federated_id for item in partial)}
+            # Read last: a connection that is not the party's present one receives nothing.
+            epochs = await parties.epochs_of(connection, list(addressed)) if addressed else {}
+        self._registry.keep(epochs, among=[sessions[party] for party in addressed])
+        _offer(complete, [sessions[party] for party in whole], is_complete=True)
+        changed = {item.spec.federated_id for item in partial}
+        _offer(partial, [sessions[party] for party in changed], is_complete=False)
 
-    def _offer(
-        self, assignments: Iterable[Assignment], parties: Iterable[str], *, is_complete: bool
-    ) -> None:
-        by_party: dict[str, list[Assignment]] = defaultdict(list)
-        for item in assignments:
-            by_party[item.spec.federated_id].append(item)
-        for federated_id in parties:
-            session = self._registry.get(federated_id)
-            if session is not None:
-                session.offer(by_party[federated_id], complete=is_complete)
+
+def _offer(
+    assignments: Iterable[Assignment], sessions: Iterable[Session], *, is_complete: bool
+) -> None:
+    by_party: dict[str, list[Assignment]] = defaultdict(list)
+    for item in assignments:
+        by_party[item.spec.federated_id].append(item)
+    for session in sessions:
+        session.offer(by_party[session.federated_id], complete=is_complete)

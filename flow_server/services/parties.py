@@ -101,10 +101,15 @@ class PartyService:
                 connection, federated_id=federated_id, epoch=epoch, owner_id=self._owner_id
             )
 
-    async def renew_leases(self, held: Sequence[tuple[str, int]]) -> None:
-        """Renew the leases of the (federated_id, epoch) connections that this replica holds."""
+    async def renew_leases(self, held: Sequence[tuple[str, int]]) -> dict[str, int]:
+        """Renew the leases of the (federated_id, epoch) connections that this replica holds.
+
+        Return the epochs, by party, of those that it still holds.
+        """
         async with self._database.transaction() as connection:
-            await parties.renew_leases(connection, held, owner_id=self._owner_id, lease=self._lease)
+            return await parties.renew_leases(
+                connection, held, owner_id=self._owner_id, lease=self._lease
+            )
 
 
 async def _hear_from_one(connection: Connection, federated_id: str, instance_id: str) -> None:

@@ -15,7 +15,7 @@ from flow_contract.errors import FlowError, Kind, StaleLease, Unavailable
 from flow_server.domain.reports import normalise
 from flow_server.services.transitions import settle
 from flow_server.storage import reports, runs
-from flow_server.storage.database import Database, StatementRefused
+from flow_server.storage.database import Connection, Database, StatementRefused
 from flow_server.storage.reports import SentReport
 
 _IN_FLIGHT = 2
@@ -111,7 +111,7 @@ class ReportService:
             _fail(batch, Unavailable("the reports were not stored; send them again"))
 
     async def _commit(self, sent: Sequence[SentReport]) -> frozenset[tuple[str, int]]:
-        async with self._database.transaction() as connection:
+        async def store(connection: Connection) -> frozenset[tuple[str, int]]:
             party_run_ids = [item.report.party_run_id for item in sent]
             run_ids = await runs.run_ids_of(connection, party_run_ids)
             locked = await runs.lock_runs(connection, run_ids)
@@ -124,6 +124,8 @@ class ReportService:
             # they did not count. Who is taken over now sends them again, which does no harm.
             senders = sorted({(item.federated_id, item.epoch) for item in sent})
             return await reports.stale_senders(connection, senders)
+
+        return await self._database.repeatable(store)
 
 
 def _fail(batch: _Batch, error: Exception) -> None:

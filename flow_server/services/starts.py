@@ -2,15 +2,15 @@
 
 from flow_contract import checks
 from flow_contract.errors import Kind, PartyUnavailable
-from flow_contract.ids import new_id
-from flow_contract.lifecycle import Desired, is_final_status
 from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters, check_start
 from flow_server.domain.start import StartPlan, plan_start
 from flow_server.services import transitions
+from flow_server.services.new_runs import store_run
 from flow_server.services.tasks import is_active, status_conflict
-from flow_server.storage import changes, parties, party_runs, runs, tasks, templates
+from flow_server.storage import changes, parties, retries, runs, tasks, templates
 from flow_server.storage.database import Connection, Database
+from flow_server.storage.runs import LockedRun
 from flow_server.storage.tasks import LockedTask
 
 MAX_REQUEST_ID_LENGTH = 64
@@ -24,6 +24,8 @@ class StartService:
 
     async def start(self, task_id: str, parameters: StartParameters, *, request_id: str) -> str:
         """Accept a new run and return its id; all parties will start, or none.
+
+        It takes the place of a retry that is due.
 
         Raises:
             NotFound: no such task, or its template is gone.
@@ -39,16 +41,17 @@ class StartService:
             earlier = await _answer_of(connection, task_id, request_id)
             if earlier is not None:
                 return earlier
-            if task.run_id is not None and await is_active(connection, task.run_id):
-                raise status_conflict("the task is active; stop it or wait for its end", task_id)
+            await _make_way(connection, task)
             plan = await _plan(connection, task, parameters)
-            run_id = await _store(connection, task, plan, request_id)
+            run_id = await store_run(connection, task, plan, request_id=request_id)
         if plan.refusal is not None:
             raise plan.refusal
         return run_id
 
     async def stop(self, task_id: str, *, request_id: str) -> None:
         """Want the task's run stopped at every party; returns before they have.
+
+        A retry that is due is called off, and the task has then failed.
 
         Raises:
             NotFound: no such task.
@@ -60,15 +63,18 @@ class StartService:
             task = await tasks.lock_task(connection, task_id)
             if request_id and await runs.was_stopped_by(connection, task_id, request_id):
                 return
-            locked = await runs.lock_runs(connection, [task.run_id] if task.run_id else [])
-            if not locked or is_final_status(locked[0].facts.status):
+            run = await _latest_run(connection, task)
+            if run is None or not is_active(run):
                 raise status_conflict(
                     "the task is not active, so there is nothing to stop", task_id
                 )
             if request_id:
-                await runs.set_stop_request(connection, locked[0].run_id, request_id)
-            if locked[0].facts.desired is not Desired.STOPPED:
-                await transitions.stop(connection, locked[0], Reason.STOPPED_BY_USER)
+                await runs.set_stop_request(connection, run.run_id, request_id)
+            if run.retry_due:
+                await _call_off(connection, run, "Its retry was called off on request.")
+            elif run.facts.cause is not Reason.STOPPED_BY_USER:
+                # Also where it is being rolled back: what is stopped on request is not repeated.
+                await transitions.stop(connection, run, Reason.STOPPED_BY_USER)
 
 
 async def _answer_of(connection: Connection, task_id: str, request_id: str) -> str | None:
@@ -82,28 +88,28 @@ async def _answer_of(connection: Connection, task_id: str, request_id: str) -> s
     return earlier.run_id
 
 
+async def _latest_run(connection: Connection, task: LockedTask) -> LockedRun | None:
+    locked = await runs.lock_runs(connection, [task.run_id] if task.run_id else [])
+    return locked[0] if locked else None
+
+
+async def _make_way(connection: Connection, task: LockedTask) -> None:
+    run = await _latest_run(connection, task)
+    if run is None:
+        return
+    if run.retry_due:
+        await _call_off(connection, run, "A new start took the place of its retry.")
+    elif is_active(run):
+        raise status_conflict("the task is active; stop it or wait for its end", task.task_id)
+
+
+async def _call_off(connection: Connection, run: LockedRun, note: str) -> None:
+    await retries.call_off(connection, run.run_id, note)
+    await changes.notify_observed(connection, [run.task_id])
+
+
 async def _plan(connection: Connection, task: LockedTask, parameters: StartParameters) -> StartPlan:
     template = await templates.get_template(connection, task.spec.template_id)
     named = [party.federated_id for party in task.spec.federate_data]
     present = await parties.presence_of(connection, named)
     return plan_start(task=task.spec, template=template, parameters=parameters, present=present)
-
-
-async def _store(connection: Connection, task: LockedTask, plan: StartPlan, request_id: str) -> str:
-    run_id = new_id()
-    number = task.run_count + 1
-    await runs.insert_run(
-        connection,
-        run_id=run_id,
-        task_id=task.task_id,
-        number=number,
-        request_id=request_id,
-        plan=plan,
-    )
-    await party_runs.insert_party_runs(
-        connection, run_id, plan.party_runs, desired=plan.desired, cause=plan.cause
-    )
-    await tasks.set_latest_run(connection, task.task_id, run_id=run_id, run_count=number)
-    await changes.notify_desired(connection, [run_id])
-    await changes.notify_observed(connection, [task.task_id])
-    return run_id

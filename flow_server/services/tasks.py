@@ -5,8 +5,9 @@ from flow_contract.errors import Conflict, Kind
 from flow_contract.ids import new_id
 from flow_contract.lifecycle import is_final_status
 from flow_contract.tasks import Task, TaskSpec, check_task
-from flow_server.storage import runs, tasks
-from flow_server.storage.database import Connection, Database
+from flow_server.storage import retries, runs, tasks
+from flow_server.storage.database import Database
+from flow_server.storage.runs import LockedRun
 
 
 class TaskService:
@@ -31,11 +32,31 @@ class TaskService:
             check_task(spec)
             await tasks.update_task(connection, task_id, spec)
 
-    async def get(self, task_id: str, *, run_id: str | None = None) -> Task:
-        """Return a task with the status of its newest run, or of `run_id`."""
+    async def get(self, task_id: str) -> Task:
+        """Return a task with the status of its newest run."""
         checks.text("task_id", task_id)
         async with self._database.snapshot() as connection:
-            return await tasks.get_task(connection, task_id, run_id)
+            return await tasks.get_task(connection, task_id)
+
+    async def follow(self, task_id: str, run_id: str) -> Task:
+        """Return a task with the status of `run_id`, or of the newest repeat of it.
+
+        Raises:
+            NotFound: no such task, or it has no such run.
+        """
+        async with self._database.transaction() as connection:
+            while True:
+                task = await tasks.get_task(connection, task_id, run_id)
+                if task.status is not None and not is_final_status(task.status):
+                    return task
+                # In this order: a run that is final and not repeated yet never will be.
+                repeat = await retries.repeat_of(connection, run_id)
+                if repeat is not None:
+                    run_id = repeat
+                elif task.run_id is None:
+                    raise runs.not_found(run_id)
+                else:
+                    return task
 
     async def list(self, *, federated_id: str, page: int, limit: int) -> tuple[list[Task], int]:
         """Return one page, oldest first, and the number of all that match."""
@@ -50,22 +71,20 @@ class TaskService:
         """Delete a task with its history.
 
         Raises:
-            Conflict: its newest run has not ended.
+            Conflict: its newest run has not ended, or will be repeated.
         """
         checks.text("task_id", task_id)
         async with self._database.transaction() as connection:
             await tasks.lock_task(connection, task_id)
             # All of them, since all go: in the order in which late reports take them.
-            locked = await runs.lock_runs_of_task(connection, task_id)
-            if not all(is_final_status(run.facts.status) for run in locked):
+            if any(is_active(run) for run in await runs.lock_runs_of_task(connection, task_id)):
                 raise status_conflict("the task is active; stop it first", task_id)
             await tasks.delete_task(connection, task_id)
 
 
-async def is_active(connection: Connection, run_id: str) -> bool:
-    """Say whether the run has not ended; holds the run until the transaction ends."""
-    locked = await runs.lock_runs(connection, [run_id])
-    return bool(locked) and not is_final_status(locked[0].facts.status)
+def is_active(run: LockedRun) -> bool:
+    """Say whether the run has not ended, or will be repeated."""
+    return run.retry_due or not is_final_status(run.facts.status)
 
 
 def status_conflict(message: str, task_id: str) -> Conflict:

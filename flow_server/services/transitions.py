@@ -10,7 +10,8 @@ from dataclasses import replace
 from flow_contract.lifecycle import Desired, RunStatus, is_final_status
 from flow_contract.reasons import Reason
 from flow_server.domain.fold import RunFacts, fold
-from flow_server.storage import changes, party_runs, runs
+from flow_server.domain.retries import retry_after_s
+from flow_server.storage import changes, party_runs, retries, runs
 from flow_server.storage.database import Connection
 from flow_server.storage.runs import LockedRun
 
@@ -26,7 +27,10 @@ async def settle(connection: Connection, locked: Sequence[LockedRun]) -> None:
         if facts == run.facts:
             continue
         message = await _message(connection, run, facts)
-        await runs.move_run(connection, run, facts, message=message)
+        again_s = (
+            await _retry_after_s(connection, run) if facts.status is RunStatus.FAILED else None
+        )
+        await runs.move_run(connection, run, facts, message=message, retry_after_s=again_s)
         if facts.desired is not run.facts.desired:
             await redirect(connection, run.run_id, facts)
             redirected.append(run.run_id)
@@ -54,6 +58,14 @@ async def redirect(connection: Connection, run_id: str, facts: RunFacts) -> None
     await party_runs.move_desired(
         connection, run_id, sources=sources, desired=facts.desired, cause=facts.cause
     )
+
+
+async def _retry_after_s(connection: Connection, run: LockedRun) -> float | None:
+    policy, retries_made = await retries.policy_of(connection, run.run_id)
+    if retries_made >= policy.max_retries:
+        return None
+    ends = await retries.ends_of(connection, run.run_id)
+    return retry_after_s(policy, retries_made=retries_made, ends=ends)
 
 
 async def _message(connection: Connection, run: LockedRun, facts: RunFacts) -> str:

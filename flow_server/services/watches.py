@@ -5,6 +5,8 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator
 
+from flow_contract import checks
+from flow_contract.errors import Kind, Unavailable
 from flow_contract.lifecycle import is_final_status
 from flow_contract.tasks import Task
 from flow_server.services.tasks import TaskService, status_conflict
@@ -15,6 +17,7 @@ class Watches:
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._is_open = True
 
     def wake(self, task_id: str) -> None:
         """Wake all who watch this task."""
@@ -27,9 +30,20 @@ class Watches:
             for event in events:
                 event.set()
 
+    def close(self) -> None:
+        """End every watch, now and later: the server is leaving."""
+        self._is_open = False
+        self.wake_all()
+
+    def require_open(self) -> None:
+        """Raise Unavailable once closed."""
+        if not self._is_open:
+            raise Unavailable("the server is shutting down; ask again", kind=Kind.SERVER)
+
     @contextlib.contextmanager
     def watching(self, task_id: str) -> Iterator[asyncio.Event]:
         """Give an event that is set at each change until the block ends."""
+        self.require_open()
         event = asyncio.Event()
         self._waiting[task_id].add(event)
         try:
@@ -47,25 +61,39 @@ class WaitService:
         self._tasks = tasks
         self._watches = watches
 
-    async def wait(self, task_id: str) -> AsyncGenerator[Task, None]:
-        """Yield the task now and after each change, until the run that is newest now is final.
+    async def wait(self, task_id: str, *, run_id: str = "") -> AsyncGenerator[Task, None]:
+        """Yield the task now and after each change, until its run is final and not repeated.
 
-        A change may be skipped when a newer one is already known; the final one never is.
+        The run is `run_id`, "" for the one that is newest now, and then each repeat of it in
+        turn. A change may be skipped when a newer one is already known; the final one never is.
 
         Raises:
-            NotFound: no such task, or it was deleted meanwhile.
+            NotFound: no such task or run, or it was deleted meanwhile.
             Conflict: it was never started.
+            Unavailable: this replica is leaving; another one can tell.
         """
+        checks.text("task_id", task_id)
+        checks.text("run_id", run_id)
         with self._watches.watching(task_id) as changed:
-            task = await self._tasks.get(task_id)
-            if task.status is None:
-                raise status_conflict("the task was never started", task_id)
+            task = await self._first(task_id, run_id)
             yield task
-            run_id, seen = task.run_id, task
-            while task.status is not None and not is_final_status(task.status):
+            while not _is_over(task):
                 await changed.wait()
                 changed.clear()
-                task = await self._tasks.get(task_id, run_id=run_id)
+                self._watches.require_open()
+                seen = task
+                task = await self._tasks.follow(task_id, task.run_id or run_id)
                 if task != seen:
                     yield task
-                    seen = task
+
+    async def _first(self, task_id: str, run_id: str) -> Task:
+        if run_id:
+            return await self._tasks.follow(task_id, run_id)
+        task = await self._tasks.get(task_id)
+        if task.status is None:
+            raise status_conflict("the task was never started", task_id)
+        return task
+
+
+def _is_over(task: Task) -> bool:
+    return task.status is not None and is_final_status(task.status)

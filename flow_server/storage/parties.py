@@ -45,8 +45,16 @@ _RENEW = text(
     )
     UPDATE parties SET lease_expires_at = now() + :lease, last_seen_at = now()
     FROM mine WHERE parties.federated_id = mine.federated_id
+    RETURNING parties.federated_id, epoch
     """
 ).bindparams(bindparam("lease", type_=Interval))
+
+_EPOCHS = text(
+    """
+    SELECT federated_id, epoch FROM parties
+    WHERE federated_id = ANY(CAST(:federated_ids AS text[]))
+    """
+)
 
 _RELEASE = text(
     """
@@ -105,13 +113,15 @@ async def renew_leases(
     *,
     owner_id: str,
     lease: timedelta,
-) -> None:
+) -> dict[str, int]:
     """Renew in one statement the leases of these (federated_id, epoch) connections of `owner_id`.
+
+    Return the epochs by party: what is left out has another connection by now.
 
     What the rows alone call ours is not enough: a connection whose end could not be written
     down would be renewed for ever.
     """
-    await connection.execute(
+    rows = await connection.execute(
         _RENEW,
         {
             "federated_ids": [federated_id for federated_id, _ in held],
@@ -120,6 +130,13 @@ async def renew_leases(
             "lease": lease,
         },
     )
+    return {row.federated_id: row.epoch for row in rows}
+
+
+async def epochs_of(connection: Connection, federated_ids: Sequence[str]) -> dict[str, int]:
+    """Return the epochs of these parties' present connections."""
+    rows = await connection.execute(_EPOCHS, {"federated_ids": list(federated_ids)})
+    return {row.federated_id: row.epoch for row in rows}
 
 
 async def release_party(

@@ -27,6 +27,7 @@ _MOVE = text(
       SET status = :status, desired = :desired, cause = :cause, message = :message,
           moved_at = CASE WHEN new.status <> :status THEN now() ELSE new.moved_at END,
           ended_at = CASE WHEN :is_final THEN now() END,
+          retry_at = now() + make_interval(secs => CAST(:retry_after_s AS double precision)),
           launch_ordered_at = CASE WHEN :desired = 'running' AND new.launch_ordered_at IS NULL
                                    THEN now() ELSE new.launch_ordered_at END
       FROM runs AS old
@@ -49,7 +50,7 @@ _MOVE = text(
 # In one order everywhere, so that two transactions never wait for each other in a circle.
 _LOCK = text(
     """
-    SELECT run_id, task_id, status, desired, cause, stop_request_id FROM runs
+    SELECT run_id, task_id, status, desired, cause, retry_at IS NOT NULL AS retry_due FROM runs
     WHERE run_id = ANY(:run_ids) ORDER BY run_id FOR UPDATE
     """
 ).bindparams(bindparam("run_ids", type_=ARRAY(Text)))
@@ -57,11 +58,20 @@ _LOCK = text(
 
 @dataclass(frozen=True, kw_only=True)
 class LockedRun:
-    """A run row that this transaction holds."""
+    """A run row that this transaction holds. With `retry_due` it failed and will be repeated."""
 
     run_id: str
     task_id: str
     facts: RunFacts
+    retry_due: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """The run that a new one repeats, and how many repeats of the first run that makes."""
+
+    retry_of: str
+    retry_number: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +91,7 @@ async def insert_run(
     number: int,
     request_id: str,
     plan: StartPlan,
+    repeats: Repeat | None,
 ) -> None:
     """Store a new run with its first event; its party runs are stored by the caller."""
     template = plan.snapshot.template
@@ -100,6 +111,8 @@ async def insert_run(
             connect_deadline_at=connect_deadline,
             prepare_deadline_at=prepare_deadline,
             ended_at=func.now() if is_final_status(plan.status) else None,
+            retry_of=None if repeats is None else repeats.retry_of,
+            retry_number=0 if repeats is None else repeats.retry_number,
         )
     )
     await connection.execute(
@@ -157,6 +170,7 @@ async def lock_runs(connection: Connection, run_ids: list[str]) -> list[LockedRu
                 desired=Desired(row.desired),
                 cause=Reason(row.cause),
             ),
+            retry_due=row.retry_due,
         )
         for row in rows
     ]
@@ -169,9 +183,17 @@ async def lock_runs_of_task(connection: Connection, task_id: str) -> list[Locked
 
 
 async def move_run(
-    connection: Connection, run: LockedRun, facts: RunFacts, *, message: str
+    connection: Connection,
+    run: LockedRun,
+    facts: RunFacts,
+    *,
+    message: str,
+    retry_after_s: float | None = None,
 ) -> None:
-    """Move a locked run to `facts`, with an event per side that moved."""
+    """Move a locked run to `facts`, with an event per side that moved.
+
+    With `retry_after_s` it is to be repeated after that time.
+    """
     await connection.execute(
         _MOVE,
         {
@@ -183,6 +205,7 @@ async def move_run(
             "cause": facts.cause.value,
             "message": message,
             "is_final": is_final_status(facts.status),
+            "retry_after_s": retry_after_s,
         },
     )
 
@@ -203,12 +226,7 @@ async def get_run(connection: Connection, run_id: str) -> Run:
     """
     row = (await connection.execute(select(runs).where(runs.c.run_id == run_id))).one_or_none()
     if row is None:
-        raise NotFound(
-            f"run not found: {run_id[:64]!r}",
-            kind=Kind.RUN,
-            subject_id=run_id[:64],
-            field="run_id",
-        )
+        raise not_found(run_id)
     return (await _with_party_runs(connection, [row]))[0]
 
 
@@ -229,6 +247,16 @@ async def list_runs(
     return await _with_party_runs(connection, rows), total
 
 
+def not_found(run_id: str) -> NotFound:
+    """Return the error for a run that isn't there."""
+    return NotFound(
+        f"run not found: {run_id[:64]!r}",
+        kind=Kind.RUN,
+        subject_id=run_id[:64],
+        field="run_id",
+    )
+
+
 async def _with_party_runs(connection: Connection, rows: Any) -> list[Run]:
     by_run = await party_runs_of(connection, [row.run_id for row in rows])
     return [
@@ -242,6 +270,8 @@ async def _with_party_runs(connection: Connection, rows: Any) -> list[Run]:
             party_runs=by_run.get(row.run_id, ()),
             created_at=row.created_at,
             ended_at=row.ended_at,
+            retry_of=row.retry_of,
+            retry_at=row.retry_at,
         )
         for row in rows
     ]

@@ -122,8 +122,9 @@ runs = Table(
     # can ever have started.
     _time("launch_ordered_at"),
     _time("ended_at"),
-    # The failed run that this one repeats.
+    # The failed run that this one repeats, and how many repeats of its first run it makes.
     Column("retry_of", Text, unique=True),
+    Column("retry_number", Integer, nullable=False, server_default=text("0")),
     # When this failed run is to be repeated; null if it isn't, or has been.
     _time("retry_at"),
     CheckConstraint(_one_of("status", RunStatus), name="status"),
@@ -134,6 +135,10 @@ runs = Table(
     ),
     # Only what has failed is repeated.
     CheckConstraint("retry_at IS NULL OR status = 'Failed'", name="retry"),
+    # Who repeats a run counts, and nobody else does.
+    CheckConstraint(
+        "retry_number >= 0 AND (retry_of IS NULL) = (retry_number = 0)", name="retry_number"
+    ),
     # Launched runs were wanted running.
     CheckConstraint("desired <> 'running' OR launch_ordered_at IS NOT NULL", name="launch"),
     UniqueConstraint("task_id", "number"),
@@ -148,6 +153,8 @@ runs = Table(
     ),
     # What the retry loop reads.
     Index("ix_runs_retry_at", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
+    # What is deleted by age.
+    Index("ix_runs_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     # What the deadline loop reads.
     Index(
         "ix_runs_not_launched",

@@ -11,10 +11,14 @@ from flow_contract.ids import name_key
 from flow_contract.lifecycle import RunStatus
 from flow_contract.runs import PartyRun
 from flow_contract.tasks import Task, TaskSpec
+from flow_server.domain.retries import announcement
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import from_federate_data, to_federate_data
 from flow_server.storage.party_runs import party_runs_of
 from flow_server.storage.tables import runs, tasks
+
+# What a task shows of a run.
+_SHOWN = (runs.c.run_id, runs.c.status, runs.c.message, runs.c.moved_at, runs.c.retry_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +71,14 @@ async def lock_task(connection: Connection, task_id: str) -> LockedTask:
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         raise not_found(task_id)
-    return LockedTask(
-        task_id=row.task_id,
-        spec=_spec(row),
-        run_count=row.run_count,
-        run_id=row.latest_run_id,
-    )
+    return _locked(row)
+
+
+async def lock_task_if_free(connection: Connection, task_id: str) -> LockedTask | None:
+    """Return the task and hold it, None if it is gone or somebody else holds it."""
+    statement = select(tasks).where(tasks.c.task_id == task_id).with_for_update(skip_locked=True)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _locked(row)
 
 
 async def set_latest_run(
@@ -89,13 +95,15 @@ async def set_latest_run(
 async def get_task(connection: Connection, task_id: str, run_id: str | None = None) -> Task:
     """Return one task with the status of its newest run, or of `run_id`.
 
+    If it has no such run, it looks as if it had never been started.
+
     Raises:
         NotFound: there is no such task.
     """
     wanted = tasks.c.latest_run_id if run_id is None else run_id
     statement = (
-        select(tasks, runs.c.run_id, runs.c.status, runs.c.message, runs.c.moved_at)
-        .outerjoin(runs, runs.c.run_id == wanted)
+        select(tasks, *_SHOWN)
+        .outerjoin(runs, (runs.c.run_id == wanted) & (runs.c.task_id == tasks.c.task_id))
         .where(tasks.c.task_id == task_id)
     )
     row = (await connection.execute(statement)).one_or_none()
@@ -113,7 +121,7 @@ async def list_tasks(
     """
     matches = _matches(federated_id)
     page = (
-        select(tasks, runs.c.run_id, runs.c.status, runs.c.message, runs.c.moved_at)
+        select(tasks, *_SHOWN)
         .outerjoin(runs, runs.c.run_id == tasks.c.latest_run_id)
         .where(matches)
         .order_by(tasks.c.create_time, tasks.c.task_id)
@@ -177,14 +185,31 @@ def _spec(row: Row[Any]) -> TaskSpec:
     )
 
 
+def _locked(row: Row[Any]) -> LockedTask:
+    return LockedTask(
+        task_id=row.task_id,
+        spec=_spec(row),
+        run_count=row.run_count,
+        run_id=row.latest_run_id,
+    )
+
+
+def _shown(row: Row[Any]) -> tuple[RunStatus, str]:
+    # The run has failed and stays so; the task it belongs to has not, as long as it is repeated.
+    if row.retry_at is not None:
+        return RunStatus.PENDING, announcement(row.retry_at, row.message)
+    return RunStatus(row.status), row.message
+
+
 def _task(row: Row[Any], party_runs: tuple[PartyRun, ...]) -> Task:
     started = row.run_id is not None
+    status, message = _shown(row) if started else (None, "")
     return Task(
         task_id=row.task_id,
         spec=_spec(row),
-        status=RunStatus(row.status) if started else None,
+        status=status,
         run_id=row.run_id,
-        run_message=row.message if started else "",
+        run_message=message,
         party_runs=party_runs if started else None,
         create_time=row.create_time,
         modify_time=max(row.modify_time, row.moved_at) if started else row.modify_time,

@@ -24,6 +24,9 @@ def channel_options(address: str) -> list[tuple[str, Any]]:
         # Finds a server that vanished while a wait is open; pings only while a call is.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
+        # Without it the answer to a ping is awaited for a minute.
+        ("grpc.http2.ping_timeout_ms", 20_000),
+        ("grpc.http2.max_pings_without_data", 0),
         ("grpc.use_local_subchannel_pool", 1),
     ]
     if is_loopback(address):

@@ -53,8 +53,9 @@ START_TASK = _task("Start", tasks_pb2.StartTaskResponse, repeatable=True)
 STOP_TASK = _task("Stop", tasks_pb2.StopTaskResponse, repeatable=True)
 WAIT_TASK = _task("Wait", tasks_pb2.WaitTaskResponse, repeatable=True)
 
-GET_RUN = _run("Get", runs_pb2.GetRunResponse)
 LIST_RUNS = _run("List", runs_pb2.ListRunsResponse)
 
 LIST_PARTIES = _party("List", parties_pb2.ListPartiesResponse)
 GET_PARTY = _party("Get", parties_pb2.GetPartyResponse)
+DRAIN_PARTY = _party("Drain", parties_pb2.DrainPartyResponse)
+RESUME_PARTY = _party("Resume", parties_pb2.ResumePartyResponse)

@@ -4,6 +4,7 @@ What goes beyond the original stands last, and in a template only where it was s
 an ordinary template looks exactly as documented.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from flow_contract.lifecycle import PartyRunState
@@ -63,7 +64,10 @@ def waited_task(stored: Task) -> dict[str, Any]:
 
 
 def run(stored: Run) -> dict[str, Any]:
-    """Return one start of a task with the template as it was then; `end_time` None = active."""
+    """Return one start of a task with the template as it was then; `end_time` None = active.
+
+    `retry_of` is the run that it repeats; `retry_at` says when it will be repeated itself.
+    """
     snapshot = stored.snapshot
     return {
         "run_id": stored.run_id,
@@ -79,6 +83,8 @@ def run(stored: Run) -> dict[str, Any]:
         "party_status": [_party_status(item, snapshot.epochs) for item in stored.party_runs],
         "create_time": rfc822(stored.created_at),
         "end_time": rfc822_or_none(stored.ended_at),
+        "retry_of": stored.retry_of,
+        "retry_at": rfc822_or_none(stored.retry_at),
     }
 
 
@@ -89,6 +95,7 @@ def party(known: Party) -> dict[str, Any]:
         "federated_id": known.federated_id,
         "name": known.name,
         "connected": known.connected,
+        "draining": known.draining,
         "runtime": inventory.runtime,
         "agent_version": inventory.agent_version,
         "cpus": inventory.cpus,
@@ -149,9 +156,13 @@ def _extras(spec: TemplateSpec) -> dict[str, Any]:
         extras["user"] = spec.user
     if spec.network is not _DEFAULTS.network:
         extras["network"] = str(spec.network)
-    for name in ("start_deadline_s", "prepare_deadline_s", "stop_grace_s"):
+    for name in ("start_deadline_s", "prepare_deadline_s", "stop_grace_s", "run_timeout_s"):
         if getattr(spec, name) != getattr(_DEFAULTS, name):
             extras[name] = getattr(spec, name)
+    if spec.on_disconnect != _DEFAULTS.on_disconnect:
+        extras["on_disconnect"] = {"stop_after_s": spec.on_disconnect.stop_after_s}
+    if spec.retry != _DEFAULTS.retry:
+        extras["retry"] = asdict(spec.retry)
     return extras
 
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -10,7 +9,6 @@ import grpc
 
 from flow_contract.errors import FlowError
 from flow_contract.lifecycle import is_final_status
-from flow_contract.tasks import Task
 from flow_server_sdk import failures, methods, shapes
 from flow_server_sdk.payloads import forms
 from flow_server_sdk.payloads import tasks as payloads
@@ -23,18 +21,16 @@ from flow_server_sdk.scripts import (
     Script,
     Step,
     Tell,
-    exchange,
     read,
 )
-from flow_wire import runs_pb2, tasks_pb2
-from flow_wire.codec.runs import decode_run
+from flow_wire import tasks_pb2
 from flow_wire.codec.tasks import decode_task
 
 log = logging.getLogger("flow_server_sdk")
 
 
 def wait(task_id: object, timeout_s: object, on_change: object, link: Link) -> Script:
-    """Return the task with its latest run's final state.
+    """Return the task with its latest run's final state; a run that is repeated has none yet.
 
     A server that is not there at first is given the attempts of any call; one that was there
     and is lost is asked again until `timeout_s` is over, for ever if that is None.
@@ -56,7 +52,7 @@ def wait(task_id: object, timeout_s: object, on_change: object, link: Link) -> S
 
 
 class _Watch:
-    """One wait. Invariant: the run that it is about is the one first heard of."""
+    """One wait. Invariant: the run that it is about is the one first heard of, or a repeat."""
 
     def __init__(
         self,
@@ -72,7 +68,6 @@ class _Watch:
         self._listener = listener
         self._link = link
         self._attempt = 0
-        self._run_id: str | None = None
         self._shown: dict[str, Any] = {}
 
     def follow(self) -> Script:
@@ -99,9 +94,9 @@ class _Watch:
     def _listen(self, stream: Any) -> Generator[Step, Any, dict[str, Any] | None]:
         while (reply := (yield Next(stream=stream))) is not None:
             self._attempt = 0
-            task = yield from self._of_the_run(
-                read(self._link, lambda wire: decode_task(wire.task), reply)
-            )
+            task = read(self._link, lambda wire: decode_task(wire.task), reply)
+            # Whoever asks again asks for this run: somebody may have started the next meanwhile.
+            self._request.run_id = task.run_id or ""
             data = shapes.waited_task(task)
             if data != self._shown:
                 self._shown = data
@@ -111,24 +106,6 @@ class _Watch:
             if task.status is not None and is_final_status(task.status):
                 return data
         return None
-
-    def _of_the_run(self, task: Task) -> Generator[Step, Any, Task]:
-        if self._run_id is None:
-            self._run_id = task.run_id
-        if self._run_id is None or task.run_id == self._run_id:
-            return task
-        # While the stream was lost the run ended and somebody started the next.
-        reply = yield from exchange(
-            methods.GET_RUN, runs_pb2.GetRunRequest(run_id=self._run_id), self._link
-        )
-        run = read(self._link, lambda wire: decode_run(wire.run), reply)
-        return replace(
-            task,
-            status=run.status,
-            run_id=run.run_id,
-            run_message=run.message,
-            party_runs=run.party_runs,
-        )
 
     def _raise_unless_lost(self, error: grpc.RpcError) -> None:
         if failures.is_late(error) and self._give_up_at < inf:

@@ -148,10 +148,12 @@ class StopTaskResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class WaitTaskRequest(_message.Message):
-    __slots__ = ("task_id",)
+    __slots__ = ("task_id", "run_id")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
     task_id: str
-    def __init__(self, task_id: _Optional[str] = ...) -> None: ...
+    run_id: str
+    def __init__(self, task_id: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class WaitTaskResponse(_message.Message):
     __slots__ = ("task",)

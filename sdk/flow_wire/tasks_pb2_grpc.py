@@ -127,7 +127,8 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Stop(self, request, context):
-        """Asks every party to stop; returns before they have. A repeated call with the same
+        """Asks every party to stop; returns before they have. A repeat that is due is called off, and
+        the task has then failed. A repeated call with the same
         request_id is answered, not repeated. NOT_FOUND, FAILED_PRECONDITION (not active).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -135,9 +136,10 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Wait(self, request, context):
-        """Sends the task now and after each change of its status or of a party's, until the run that
-        was the latest when the call came is final. A change may be skipped when a newer one is
-        already known, the final one never. NOT_FOUND, FAILED_PRECONDITION (never started).
+        """Sends the task now and after each change of its status or of a party's, until the run is
+        final. A run that failed and is repeated is not: the task reads PENDING until then, and the
+        call goes on with the repeat. A change may be skipped when a newer one is already known, the
+        final one never. NOT_FOUND (task, run), FAILED_PRECONDITION (never started).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

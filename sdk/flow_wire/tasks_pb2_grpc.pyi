@@ -51,13 +51,15 @@ class TaskServiceStub:
     NOT_FOUND (task, template), FAILED_PRECONDITION (active; party unknown), INVALID_ARGUMENT.
     """
     Stop: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.StopTaskRequest, _tasks_pb2.StopTaskResponse]
-    """Asks every party to stop; returns before they have. A repeated call with the same
+    """Asks every party to stop; returns before they have. A repeat that is due is called off, and
+    the task has then failed. A repeated call with the same
     request_id is answered, not repeated. NOT_FOUND, FAILED_PRECONDITION (not active).
     """
     Wait: _grpc.UnaryStreamMultiCallable[_tasks_pb2.WaitTaskRequest, _tasks_pb2.WaitTaskResponse]
-    """Sends the task now and after each change of its status or of a party's, until the run that
-    was the latest when the call came is final. A change may be skipped when a newer one is
-    already known, the final one never. NOT_FOUND, FAILED_PRECONDITION (never started).
+    """Sends the task now and after each change of its status or of a party's, until the run is
+    final. A run that failed and is repeated is not: the task reads PENDING until then, and the
+    call goes on with the repeat. A change may be skipped when a newer one is already known, the
+    final one never. NOT_FOUND (task, run), FAILED_PRECONDITION (never started).
     """
 
 @_typing.type_check_only
@@ -83,13 +85,15 @@ class TaskServiceAsyncStub(TaskServiceStub):
     NOT_FOUND (task, template), FAILED_PRECONDITION (active; party unknown), INVALID_ARGUMENT.
     """
     Stop: _aio.UnaryUnaryMultiCallable[_tasks_pb2.StopTaskRequest, _tasks_pb2.StopTaskResponse]  # type: ignore[assignment]
-    """Asks every party to stop; returns before they have. A repeated call with the same
+    """Asks every party to stop; returns before they have. A repeat that is due is called off, and
+    the task has then failed. A repeated call with the same
     request_id is answered, not repeated. NOT_FOUND, FAILED_PRECONDITION (not active).
     """
     Wait: _aio.UnaryStreamMultiCallable[_tasks_pb2.WaitTaskRequest, _tasks_pb2.WaitTaskResponse]  # type: ignore[assignment]
-    """Sends the task now and after each change of its status or of a party's, until the run that
-    was the latest when the call came is final. A change may be skipped when a newer one is
-    already known, the final one never. NOT_FOUND, FAILED_PRECONDITION (never started).
+    """Sends the task now and after each change of its status or of a party's, until the run is
+    final. A run that failed and is repeated is not: the task reads PENDING until then, and the
+    call goes on with the repeat. A change may be skipped when a newer one is already known, the
+    final one never. NOT_FOUND (task, run), FAILED_PRECONDITION (never started).
     """
 
 class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -154,7 +158,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tasks_pb2.StopTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tasks_pb2.StopTaskResponse, _abc.Awaitable[_tasks_pb2.StopTaskResponse]]:
-        """Asks every party to stop; returns before they have. A repeated call with the same
+        """Asks every party to stop; returns before they have. A repeat that is due is called off, and
+        the task has then failed. A repeated call with the same
         request_id is answered, not repeated. NOT_FOUND, FAILED_PRECONDITION (not active).
         """
 
@@ -164,9 +169,10 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tasks_pb2.WaitTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_tasks_pb2.WaitTaskResponse], _abc.AsyncIterator[_tasks_pb2.WaitTaskResponse]]:
-        """Sends the task now and after each change of its status or of a party's, until the run that
-        was the latest when the call came is final. A change may be skipped when a newer one is
-        already known, the final one never. NOT_FOUND, FAILED_PRECONDITION (never started).
+        """Sends the task now and after each change of its status or of a party's, until the run is
+        final. A run that failed and is repeated is not: the task reads PENDING until then, and the
+        call goes on with the repeat. A change may be skipped when a newer one is already known, the
+        final one never. NOT_FOUND (task, run), FAILED_PRECONDITION (never started).
         """
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,7 +20,6 @@ from party_agent.tasks import first_of, for_ever
 from party_agent.units import Units
 from tests.agent.fakes import DEADLINE_S, FakeClock, until
 
-
 # Of the event loop: enough for a report to be sent, taken and acknowledged.
 TURNS = 100
 

@@ -39,9 +39,7 @@ class Plot:
         def react(server, report):
             if report.state is S.PREPARED:
                 cause = (
-                    Reason.START_ROLLED_BACK
-                    if self.at_prepared is Desired.STOPPED
-                    else Reason.NONE
+                    Reason.START_ROLLED_BACK if self.at_prepared is Desired.STOPPED else Reason.NONE
                 )
                 server.want(report.party_run_id, self.at_prepared, cause)
             elif report.state is S.RUNNING:

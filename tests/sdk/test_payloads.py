@@ -2,8 +2,10 @@
 
 import pytest
 
+from flow_contract.templates import OnDisconnect, RetryPolicy
 from flow_server_sdk import methods
 from flow_wire import tasks_pb2, templates_pb2
+from flow_wire.codec.templates import decode_template_spec
 from tests.sdk.examples import TASK_ID, TEMPLATE_ID
 
 TEMPLATE = {
@@ -90,6 +92,19 @@ def refused(server, answer, field: str) -> None:
         ("start_deadline_s", "60", "start_deadline_s"),
         ("prepare_deadline_s", 2**31, "prepare_deadline_s"),
         ("stop_grace_s", 1.5, "stop_grace_s"),
+        ("run_timeout_s", "3600", "run_timeout_s"),
+        ("run_timeout_s", True, "run_timeout_s"),
+        ("on_disconnect", "stop", "on_disconnect"),
+        ("on_disconnect", 600, "on_disconnect"),
+        ("on_disconnect", {}, "on_disconnect.stop_after_s"),
+        ("on_disconnect", {"stop_after_s": None}, "on_disconnect.stop_after_s"),
+        ("on_disconnect", {"stop_after_s": 1.5}, "on_disconnect.stop_after_s"),
+        ("on_disconnect", {"keep": True}, "on_disconnect"),
+        ("retry", 3, "retry"),
+        ("retry", {"retries": 3}, "retry"),
+        ("retry", {"max_retries": "3"}, "retry.max_retries"),
+        ("retry", {"max_retries": 3, "backoff_s": 0.5}, "retry.backoff_s"),
+        ("retry", {"max_retries": 3, "on_nonzero_exit": 1}, "retry.on_nonzero_exit"),
     ],
 )
 def test_a_template_of_the_wrong_form_is_refused(sdk, stored, argument, value, field):
@@ -145,6 +160,8 @@ def test_a_task_of_the_wrong_form_is_refused(sdk, stored, argument, value, field
         ("task.wait", (None,), "task_id"),
         ("party.list", ("1",), "page"),
         ("party.get", (1,), "federated_id"),
+        ("party.drain", (None,), "federated_id"),
+        ("party.resume", (None,), "federated_id"),
     ],
 )
 def test_an_argument_of_the_wrong_form_is_refused(sdk, stored, call, arguments, field):
@@ -188,6 +205,23 @@ def test_hyper_parameter_left_out_and_empty_stay_apart_on_the_wire(sdk, stored):
     assert not left_out.HasField("hyper_parameter")
     assert empty.HasField("hyper_parameter")
     assert left_out.remark == ""
+
+
+def test_limits_and_retries_travel_as_they_are_given(sdk, stored):
+    sdk.template.create(
+        **TEMPLATE,
+        run_timeout_s=60,
+        on_disconnect={"stop_after_s": 5},
+        retry={"max_retries": 3, "backoff_s": 0, "on_nonzero_exit": True},
+    )
+    sdk.template.create(**TEMPLATE, on_disconnect="keep", retry={"max_retries": 1})
+    first, second = (
+        decode_template_spec(request.spec) for request in stored.asked(methods.CREATE_TEMPLATE)
+    )
+    assert (first.run_timeout_s, first.on_disconnect) == (60, OnDisconnect(stop_after_s=5))
+    assert first.retry == RetryPolicy(max_retries=3, backoff_s=0, on_nonzero_exit=True)
+    assert (second.run_timeout_s, second.on_disconnect) == (None, OnDisconnect())
+    assert second.retry == RetryPolicy(max_retries=1)
 
 
 def test_a_task_remark_that_is_none_stays_none_on_the_wire(sdk, stored):

@@ -9,7 +9,14 @@ import pytest
 
 from flow_contract.lifecycle import PartyRunState, RunStatus
 from flow_contract.reasons import Reason
-from flow_contract.templates import GpuRequest, Mount, Network, Resources
+from flow_contract.templates import (
+    GpuRequest,
+    Mount,
+    Network,
+    OnDisconnect,
+    Resources,
+    RetryPolicy,
+)
 from flow_server_sdk import shapes
 from flow_server_sdk.dates import rfc822
 from tests.sdk import examples
@@ -38,6 +45,9 @@ def test_what_a_template_has_beyond_the_original_stands_after_it():
         user="1000",
         network=Network.BRIDGE,
         stop_grace_s=3,
+        run_timeout_s=36_000,
+        on_disconnect=OnDisconnect(stop_after_s=600),
+        retry=RetryPolicy(max_retries=3),
     )
     shown = shapes.template(replace(examples.TEMPLATE, spec=spec))
     assert list(shown)[: len(examples.TEMPLATE_DICT)] == list(examples.TEMPLATE_DICT)
@@ -48,6 +58,9 @@ def test_what_a_template_has_beyond_the_original_stands_after_it():
         "user": "1000",
         "network": "bridge",
         "stop_grace_s": 3,
+        "run_timeout_s": 36_000,
+        "on_disconnect": {"stop_after_s": 600},
+        "retry": {"max_retries": 3, "backoff_s": 10, "on_nonzero_exit": False},
     }
 
 
@@ -135,6 +148,14 @@ def test_a_run_shows_its_snapshot_and_its_epochs():
     assert (shown["status"], shown["epochs"], shown["number"]) == ("Succeeded", 4, 1)
     assert shown["party_status"][0]["total_epoch"] == 4
     assert shown["end_time"] == "Sat, 21 Nov 2026 06:48:01 -0000"
+    assert (shown["retry_of"], shown["retry_at"]) == (None, None)
+
+
+def test_a_run_says_what_it_repeats_and_when_it_is_repeated():
+    retry_at = datetime(2026, 11, 21, 6, 48, 11, tzinfo=UTC)
+    shown = shapes.run(replace(examples.run(), retry_of="f" * 32, retry_at=retry_at))
+    assert shown["retry_of"] == "f" * 32
+    assert shown["retry_at"] == "Sat, 21 Nov 2026 06:48:11 -0000"
 
 
 def test_a_party_shows_what_its_agent_has():
@@ -142,6 +163,7 @@ def test_a_party_shows_what_its_agent_has():
         "federated_id": "federate-1",
         "name": "North hospital",
         "connected": True,
+        "draining": False,
         "runtime": "docker",
         "agent_version": "0.1.0",
         "cpus": 2.0,

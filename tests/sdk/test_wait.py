@@ -9,8 +9,7 @@ import pytest
 from flow_contract.errors import Conflict, Internal, Kind, NotFound, Unavailable
 from flow_contract.lifecycle import PartyRunState, RunStatus
 from flow_server_sdk import AsyncFlowServerSdk, FlowServerSdk, methods
-from flow_wire import runs_pb2, tasks_pb2
-from flow_wire.codec.runs import encode_run
+from flow_wire import tasks_pb2
 from flow_wire.codec.tasks import encode_task
 from tests.sdk import examples
 from tests.sdk.examples import RUN_ID, TASK_ID
@@ -70,15 +69,24 @@ def test_a_stream_that_ends_before_the_run_does_is_taken_up_again(sdk, server):
 
 
 def test_a_wait_stays_with_its_run_when_the_next_has_begun(sdk, server):
-    next_run = change(RunStatus.RUNNING, run_id="f" * 32)
-    server.replies(methods.WAIT_TASK, [RUNNING, LOST], [next_run])
-    server.replies(
-        methods.GET_RUN, runs_pb2.GetRunResponse(run=encode_run(examples.run(RunStatus.FAILED)))
+    server.replies(methods.WAIT_TASK, [RUNNING, LOST], [change(RunStatus.FAILED)])
+    assert sdk.task.wait(TASK_ID)["data"]["status"] == "Failed"
+    assert [request.run_id for request in server.asked(methods.WAIT_TASK)] == ["", RUN_ID]
+
+
+def test_a_wait_goes_on_with_the_repeat_of_a_failed_run(sdk, server):
+    repeat = "f" * 32
+    due, again, over = (
+        change(RunStatus.PENDING, PartyRunState.FAILED),
+        change(RunStatus.RUNNING, run_id=repeat),
+        change(RunStatus.SUCCEEDED, PartyRunState.SUCCEEDED, run_id=repeat),
     )
-    data = sdk.task.wait(TASK_ID)["data"]
-    assert (data["status"], data["run_id"]) == ("Failed", RUN_ID)
-    assert data["party_status"][0]["complete"] is True
-    assert server.asked(methods.GET_RUN) == [runs_pb2.GetRunRequest(run_id=RUN_ID)]
+    server.replies(methods.WAIT_TASK, [RUNNING, due, again, LOST], [over])
+    told = []
+    data = sdk.task.wait(TASK_ID, on_change=told.append)["data"]
+    assert (data["status"], data["run_id"]) == ("Succeeded", repeat)
+    assert [shown["run_id"] for shown in told] == [RUN_ID, RUN_ID, repeat, repeat]
+    assert [request.run_id for request in server.asked(methods.WAIT_TASK)] == ["", repeat]
 
 
 def test_a_run_that_does_not_end_in_time_raises_and_goes_on(sdk, server):

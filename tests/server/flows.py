@@ -1,5 +1,7 @@
 """Steps that many server tests take through the SDK."""
 
+import asyncio
+
 PARTIES = ["hospital-a", "hospital-b", "hospital-c"]
 
 
@@ -30,3 +32,11 @@ async def status_of(sdk, task_id):
 async def party_status(sdk, task_id):
     data = (await sdk.task.get(task_id))["data"]
     return {item["name"]: (item["state"], item["reason"]) for item in data["party_status"]}
+
+
+async def until_absent(sdk, federated_id, timeout_s=60):
+    """Return once the server knows that the party is not connected."""
+    async with asyncio.timeout(timeout_s):
+        # The server learns of a cut from the socket; nothing tells a client of that moment.
+        while (await sdk.party.get(federated_id))["data"]["connected"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -4,14 +4,15 @@ import asyncio
 
 import pytest
 
+from flow_contract.errors import StaleLease
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_server.app import FlowServer
 from flow_server.hub.registry import Registry
-from flow_server.hub.sessions import Session, SessionEnded
+from flow_server.hub.sessions import Session
 from tests.server.agent_client import ScriptedAgent
 from tests.server.flows import make_task, status_of
 
-SHORT = {"lease_s": 1, "lease_renewal_s": 0.1, "sweep_s": 0.05}
+SHORT = {"lost_after_s": 4, "sweep_s": 0.05}
 
 
 async def until(condition, timeout_s=60):
@@ -50,13 +51,13 @@ async def test_an_older_connection_that_is_greeted_late_does_not_end_the_newer_o
     registry.add(older)
 
     assert registry.get("hospital-a") is newer
-    with pytest.raises(SessionEnded, match="newer connection"):
+    with pytest.raises(StaleLease, match="newer connection"):
         await older.next()
     registry.remove(older)
     assert registry.get("hospital-a") is newer
 
 
-@pytest.mark.parametrize("server_options", [{**SHORT, "lease_s": 3}])
+@pytest.mark.parametrize("server_options", [{**SHORT, "lost_after_s": 6}])
 async def test_agents_get_time_to_come_back_to_a_server_that_was_away(
     sdk, connect, database_url, server_options, server
 ):

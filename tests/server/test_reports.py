@@ -12,7 +12,7 @@ from flow_contract.assignments import Report
 from flow_contract.errors import StaleLease
 from flow_contract.lifecycle import PartyRunState
 from flow_server.grpc_api.agents import MAX_REPORTS
-from flow_server.hub.sessions import MAX_WAITING_ACKNOWLEDGEMENTS, Session, SessionEnded
+from flow_server.hub.sessions import MAX_WAITING_ACKNOWLEDGEMENTS, Session
 from flow_server.services.reports import ReportService
 from flow_server.storage.database import Database
 from flow_wire import agents_pb2 as pb
@@ -121,5 +121,5 @@ async def test_an_agent_that_reads_no_acknowledgements_is_cut_off():
     keys = [("f" * 32, number) for number in range(1000)]
     for _ in range(MAX_WAITING_ACKNOWLEDGEMENTS // len(keys) + 1):
         session.acknowledge(keys)
-    with pytest.raises(SessionEnded, match="does not read"):
+    with pytest.raises(StaleLease, match="does not read"):
         await session.next()

@@ -75,6 +75,7 @@ _ROWS = {
     parties: _PARTY,
 }
 
+_REPEAT = {"retry_of": "run-0", "retry_number": 1}
 _ENDED = {"status": "Failed", "ended_at": _T}
 _FAILED = {"state": "failed", "finished_at": _T, "reason": "exit_nonzero", "exit_code": 7}
 _OTHER_RUN = {"run_id": "run-2", "number": 2, "request_id": "ask-2", "start_order": 1000}
@@ -170,9 +171,15 @@ _NEVER = [
         sentence="a run that is repeated twice",
         rule="uq_runs_retry_of",
         table=runs,
-        first=_ENDED | {"retry_of": "run-0"},
-        change=_OTHER_RUN | {"retry_of": "run-0"},
+        first=_ENDED | _REPEAT,
+        change=_OTHER_RUN | _REPEAT,
         adds=True,
+    ),
+    Never(
+        sentence="a repetition that does not count",
+        rule="ck_runs_retry_number",
+        table=runs,
+        change={"retry_of": "run-0"},
     ),
     Never(
         sentence="a repetition of what has not failed",

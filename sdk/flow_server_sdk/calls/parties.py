@@ -10,7 +10,7 @@ from flow_wire.codec.parties import decode_party
 
 
 class PartyCalls(Surface[R]):
-    """List and get the sites that have connected at least once."""
+    """List and get the sites that have connected at least once; drain and resume them."""
 
     def list(self, page: int = 1, limit: int = 10) -> R:
         """Return data.parties, by id, and data.party_count of all pages."""
@@ -34,5 +34,27 @@ class PartyCalls(Surface[R]):
                     federated_id=forms.text("federated_id", federated_id)
                 ),
                 data=lambda reply: shapes.party(decode_party(reply.party)),
+            )
+        )
+
+    def drain(self, federated_id: str) -> R:
+        """Let the party take no new work; what runs there goes on. Twice is once."""
+        return self._send(
+            Call(
+                method=methods.DRAIN_PARTY,
+                request=lambda: parties_pb2.DrainPartyRequest(
+                    federated_id=forms.text("federated_id", federated_id)
+                ),
+            )
+        )
+
+    def resume(self, federated_id: str) -> R:
+        """Let the party take new work again, unless its agent itself takes none."""
+        return self._send(
+            Call(
+                method=methods.RESUME_PARTY,
+                request=lambda: parties_pb2.ResumePartyRequest(
+                    federated_id=forms.text("federated_id", federated_id)
+                ),
             )
         )

@@ -138,7 +138,10 @@ class TaskCalls(Surface[R]):
         )
 
     def stop(self, task_id: str, *, request_id: str | None = None) -> R:
-        """Ask every party to stop, and return before they have; `request_id` as in `start`."""
+        """Ask every party to stop, and return before they have; `request_id` as in `start`.
+
+        A retry that is due is called off.
+        """
         return self._send(
             Call(
                 method=methods.STOP_TASK,
@@ -157,6 +160,7 @@ class TaskCalls(Surface[R]):
     ) -> R:
         """Wait for the latest run to end; data is the task with `run_id` and `run_message`.
 
+        A run that failed and is retried has not ended: the wait goes on with the retry.
         `on_change` is called with the same shape at once and after every change; with
         AsyncFlowServerSdk it may return an awaitable, which is awaited. A lost connection is
         taken up again until `timeout_s` is over, for ever if that is None.
@@ -167,7 +171,10 @@ class TaskCalls(Surface[R]):
         return self._run(wait(task_id, timeout_s, on_change, self._link))
 
     def runs(self, task_id: str, page: int = 1, limit: int = 10) -> R:
-        """Return data.runs, every start of the task, newest first, and data.run_count."""
+        """Return data.runs, every start of the task, newest first, and data.run_count.
+
+        `retry_of` names the run that one repeats, `retry_at` says when it is to be repeated.
+        """
         return self._send(
             Call(
                 method=methods.LIST_RUNS,

@@ -1,6 +1,6 @@
 """`sdk.template`: what to run."""
 
-from typing import Any
+from typing import Any, Literal
 
 from flow_server_sdk import methods, shapes
 from flow_server_sdk.calls.paging import page_of
@@ -12,6 +12,7 @@ from flow_wire import templates_pb2
 from flow_wire.codec.templates import decode_template, encode_template_spec
 
 MountDicts = list[dict[str, str]]
+OnDisconnect = dict[str, int] | Literal["keep"]
 
 
 class TemplateCalls(Surface[R]):
@@ -25,7 +26,13 @@ class TemplateCalls(Surface[R]):
     - `mounts`: [{"data_name": "scans", "target": "/scans"}], site data, read-only
     - `user`: the container's user; `network`: "none" (the default) or "bridge"
     - `start_deadline_s` until every party must be connected (60), `prepare_deadline_s` until
-      every party must be ready to launch (3600), `stop_grace_s` from SIGTERM to SIGKILL (10)
+      every party must be ready to launch (3600), `stop_grace_s` from SIGTERM to SIGKILL (10),
+      `run_timeout_s` from the launch until a workload is stopped and has failed (no limit)
+    - `on_disconnect`: {"stop_after_s": 600}, what a site does with a running workload when it
+      has lost the server; "keep" (the default) lets it run on
+    - `retry`: {"max_retries": 3, "backoff_s": 10, "on_nonzero_exit": False}, how often a run that
+      failed through the infrastructure (and with `on_nonzero_exit` through the workload) is
+      started again, after `backoff_s`, doubled with each further retry; by default never
     """
 
     def create(  # noqa: PLR0917 - the original's order, which callers rely on
@@ -45,6 +52,9 @@ class TemplateCalls(Surface[R]):
         start_deadline_s: int | None = None,
         prepare_deadline_s: int | None = None,
         stop_grace_s: int | None = None,
+        run_timeout_s: int | None = None,
+        on_disconnect: OnDisconnect | None = None,
+        retry: dict[str, Any] | None = None,
     ) -> R:
         """Store a template; data.template_id is its id, 30 hex digits."""
         return self._send(
@@ -67,6 +77,9 @@ class TemplateCalls(Surface[R]):
                             start_deadline_s=start_deadline_s,
                             prepare_deadline_s=prepare_deadline_s,
                             stop_grace_s=stop_grace_s,
+                            run_timeout_s=run_timeout_s,
+                            on_disconnect=on_disconnect,
+                            retry=retry,
                         )
                     )
                 ),
@@ -92,6 +105,9 @@ class TemplateCalls(Surface[R]):
         start_deadline_s: int | None = None,
         prepare_deadline_s: int | None = None,
         stop_grace_s: int | None = None,
+        run_timeout_s: int | None = None,
+        on_disconnect: OnDisconnect | None = None,
+        retry: dict[str, Any] | None = None,
     ) -> R:
         """Replace a template whole: what is left out goes back to its default."""
         return self._send(
@@ -115,6 +131,9 @@ class TemplateCalls(Surface[R]):
                             start_deadline_s=start_deadline_s,
                             prepare_deadline_s=prepare_deadline_s,
                             stop_grace_s=stop_grace_s,
+                            run_timeout_s=run_timeout_s,
+                            on_disconnect=on_disconnect,
+                            retry=retry,
                         )
                     ),
                 ),

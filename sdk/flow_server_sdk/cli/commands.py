@@ -39,6 +39,10 @@ COMMANDS: dict[str, Entry] = {
         target="flow_server_sdk.cli.dev:dev",
         help="Run a server and its parties' agents in this terminal.",
     ),
+    "party": Entry(
+        target="flow_server_sdk.cli.party:party",
+        help="List the parties; drain and resume one.",
+    ),
     "server": Entry(
         target="flow_server.cli:server",
         help="Run a flow server: keep templates and tasks, drive the agents.",

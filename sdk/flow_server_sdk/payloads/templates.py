@@ -10,7 +10,9 @@ from flow_contract.templates import (
     GpuRequest,
     Mount,
     Network,
+    OnDisconnect,
     Resources,
+    RetryPolicy,
     TemplateSpec,
 )
 from flow_server_sdk.payloads import forms
@@ -18,6 +20,9 @@ from flow_server_sdk.payloads import forms
 _RESOURCES = ("cpus", "memory_bytes", "pids", "shm_bytes", "gpus")
 _GPUS = ("count", "device_ids", "capabilities")
 _MOUNT = ("data_name", "target")
+_KEEP = "keep"
+_ON_DISCONNECT = ("stop_after_s",)
+_RETRY = ("max_retries", "backoff_s", "on_nonzero_exit")
 
 
 def template_spec(
@@ -36,6 +41,9 @@ def template_spec(
     start_deadline_s: object,
     prepare_deadline_s: object,
     stop_grace_s: object,
+    run_timeout_s: object,
+    on_disconnect: object,
+    retry: object,
 ) -> TemplateSpec:
     """Return what the arguments say; None where an argument is optional means its default.
 
@@ -59,6 +67,11 @@ def template_spec(
             "prepare_deadline_s", prepare_deadline_s, DEFAULT_PREPARE_DEADLINE_S
         ),
         stop_grace_s=_seconds("stop_grace_s", stop_grace_s, DEFAULT_STOP_GRACE_S),
+        run_timeout_s=None
+        if run_timeout_s is None
+        else forms.integer("run_timeout_s", run_timeout_s),
+        on_disconnect=OnDisconnect() if on_disconnect is None else _on_disconnect(on_disconnect),
+        retry=RetryPolicy() if retry is None else _retry(retry),
     )
 
 
@@ -118,6 +131,35 @@ def _network(value: object) -> Network:
         return Network(forms.text("network", value))
     except ValueError:
         raise InvalidArgument(f"network: give one of {names}", field="network") from None
+
+
+def _on_disconnect(value: object) -> OnDisconnect:
+    if value == _KEEP:
+        return OnDisconnect()
+    if isinstance(value, str):
+        raise InvalidArgument(
+            f"on_disconnect: give {_KEEP!r} or {{'stop_after_s': seconds}}", field="on_disconnect"
+        )
+    given = forms.record("on_disconnect", value, _ON_DISCONNECT)
+    if "stop_after_s" not in given:
+        field = "on_disconnect.stop_after_s"
+        raise InvalidArgument(f"{field}: is missing; add it", field=field)
+    return OnDisconnect(
+        stop_after_s=forms.integer("on_disconnect.stop_after_s", given["stop_after_s"])
+    )
+
+
+def _retry(value: object) -> RetryPolicy:
+    given = forms.record("retry", value, _RETRY)
+    return RetryPolicy(
+        max_retries=forms.integer(
+            "retry.max_retries", given.get("max_retries", RetryPolicy.max_retries)
+        ),
+        backoff_s=forms.integer("retry.backoff_s", given.get("backoff_s", RetryPolicy.backoff_s)),
+        on_nonzero_exit=forms.boolean(
+            "retry.on_nonzero_exit", given.get("on_nonzero_exit", RetryPolicy.on_nonzero_exit)
+        ),
+    )
 
 
 def _seconds(field: str, value: object, default: int) -> int:

@@ -106,13 +106,12 @@ def process_flow(cluster, tmp_path_factory):
 
 @pytest.fixture
 def found(request, cluster, tmp_path):
-    """Make a federation of this test's own: found(*agent options, lease_s=seconds)."""
+    """Make a federation of this test's own: found(*agent options, lost_after_s=seconds)."""
     with ExitStack() as stack:
 
-        def make(*options, lease_s):
+        def make(*options, lost_after_s):
             settings = {
-                "FEDFLOW_SERVER_LEASE_S": lease_s,
-                "FEDFLOW_SERVER_LEASE_RENEWAL_S": lease_s / 4,
+                "FEDFLOW_SERVER_LOST_AFTER_S": lost_after_s,
                 "FEDFLOW_SERVER_SWEEP_S": 0.2,
                 "FEDFLOW_SERVER_RETURN_GRACE_S": 5,
             }

@@ -12,7 +12,7 @@ A, B, C = PARTIES
 
 @pytest.fixture
 def flow(found):
-    return found("--runtime", "docker", lease_s=1)
+    return found("--runtime", "docker", lost_after_s=5)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ A, B, C = PARTIES
 
 @pytest.fixture(params=["docker", "process"])
 def flow(request, found):
-    return found("--runtime", request.param, "--gpus", "a", lease_s=1)
+    return found("--runtime", request.param, "--gpus", "a", lost_after_s=5)
 
 
 def workload(gate, exit_code=0):
@@ -123,7 +123,7 @@ def test_a_server_killed_under_a_run_and_a_wait_goes_on_with_both(flow):
 
 
 def test_a_run_that_waits_for_gpus_outlasts_a_server_that_was_long_away(found):
-    flow = found("--runtime", "process", "--gpus", "a", lease_s=1)
+    flow = found("--runtime", "process", "--gpus", "a", lost_after_s=5)
     gate = flow.gate()
     wanted = {"resources": {"gpus": {"count": 1}}, "parties": (A,), "start_deadline_s": 1}
     first, second = flow.shell(gate.script, **wanted), flow.shell("true", **wanted)

@@ -1,0 +1,46 @@
+"""Keeping the history bounded: old runs are deleted, with their party runs and events."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from flow_server.storage import retention
+from flow_server.storage.database import Connection, Database
+
+# A run may have thousands of party runs: few at a time keep each transaction short.
+_BATCH = 20
+
+
+class RetentionService:
+    """Deletes what is older than `age`, or has `runs_per_task` newer runs; 0 switches either off.
+
+    Any replica may, at any time.
+    """
+
+    def __init__(self, database: Database, *, age: timedelta, runs_per_task: int) -> None:
+        self._database = database
+        self._age = age
+        self._runs_per_task = runs_per_task
+
+    async def sweep(self) -> int:
+        """Delete all that is due, in short transactions; return how many runs that were."""
+        deleted = 0
+        if self._age:
+            deleted += await self._all(
+                lambda connection: retention.delete_older(connection, age=self._age, limit=_BATCH)
+            )
+        if self._runs_per_task:
+            deleted += await self._all(
+                lambda connection: retention.delete_more(
+                    connection, kept=self._runs_per_task, limit=_BATCH
+                )
+            )
+        return deleted
+
+    async def _all(self, delete: Callable[[Connection], Awaitable[int]]) -> int:
+        total = 0
+        while True:
+            async with self._database.transaction() as connection:
+                deleted = await delete(connection)
+            total += deleted
+            if deleted < _BATCH:
+                return total
