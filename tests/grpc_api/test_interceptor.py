@@ -1,6 +1,8 @@
 """The interceptor, on handlers and contexts that need no connection."""
 
 import grpc
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from flow_server.grpc_api.interceptor import ErrorInterceptor
@@ -32,7 +34,18 @@ async def wrapped(handle):
     return (await ErrorInterceptor().intercept_service(continuation, Details)).unary_stream
 
 
-async def test_an_answer_stream_that_is_closed_after_its_call_has_gone_asks_the_call_nothing():
+@pytest.fixture
+def plain_log():
+    # A command that another test ran in this process may have set a level of its own.
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
+async def test_an_answer_stream_that_is_closed_after_its_call_has_gone_asks_the_call_nothing(
+    plain_log,
+):
     async def answers(_request, _context):
         while True:
             yield tasks_pb2.WaitTaskResponse()
