@@ -3,6 +3,7 @@
 # make check  lint, types, import contracts, generated code
 # make bench  the measurements, one table (ONLY=start|fanout|idle|latency for a part,
 #             BENCH_ARGS="--write docs/benchmarks.md" to keep it)
+# make chaos  seeded faults over real processes (COUNT=300, or SEEDS=1,2 again), and the model
 # make proto  sdk/flow_wire from proto/
 # make clean  remove what make made in this folder; images stay with the engine
 
@@ -11,11 +12,13 @@ WORKLOAD ?= torch
 PYTEST_ARGS ?=
 ONLY ?=
 BENCH_ARGS ?=
+COUNT ?= 300
+SEEDS ?=
 PYTHON_BIN = $(VENV)/bin/python
 
 export VENV
 
-.PHONY: demo test check bench proto clean venv engine images
+.PHONY: demo test check bench chaos proto clean venv engine images
 .DEFAULT_GOAL := demo
 
 demo: venv engine
@@ -33,6 +36,10 @@ check: venv
 
 bench: venv engine images
 	$(PYTHON_BIN) -m bench $(addprefix --only ,$(ONLY)) $(BENCH_ARGS)
+
+chaos: venv engine
+	$(if $(SEEDS),,CHAOS_MODEL_STEPS=5000 $(PYTHON_BIN) -m pytest -q tests/chaos/test_model.py)
+	PYTHONPATH=sdk:. $(PYTHON_BIN) -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS),--count $(COUNT))
 
 proto: venv
 	scripts/proto.sh sdk

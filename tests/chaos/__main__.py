@@ -1,5 +1,7 @@
 """`python -m tests.chaos [--seeds 123,456] [--first 1] [--count 300]`: what `make chaos` runs."""
 
+# ruff: noqa: T201  it prints what it finds
+
 import argparse
 import asyncio
 import sys

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from tests.chaos.driver import Player
+from tests.chaos.leftovers import remove_all
 from tests.chaos.place import Kind, Place
 from tests.chaos.schedule import Schedule, draw, kind_of
 from tests.chaos.steps import DiskLog, EngineLog
@@ -45,13 +47,25 @@ async def campaign(seeds: Iterable[int], tell: Tell, *, at_once: int = 2) -> lis
                 failed += await _until_failure(kind, mine, tell)
         return failed
 
-    return sum(await asyncio.gather(*(play(kind, mine) for kind, mine in queues)), [])
+    played = await asyncio.gather(*(play(kind, mine) for kind, mine in queues))
+    return [verdict for failed in played for verdict in failed]
 
 
 async def _until_failure(kind: Kind, seeds: list[int], tell: Tell) -> list[Verdict]:
     """Play from the head of `seeds` over one place; a failure ends the place with it."""
-    before: list[int] = []
     place = Place(kind)
+    try:
+        failed = await _play(place, seeds, tell)
+    finally:
+        await asyncio.to_thread(remove_all, place)
+    if not failed:
+        place.discard()
+    return failed
+
+
+async def _play(place: Place, seeds: list[int], tell: Tell) -> list[Verdict]:
+    before: list[int] = []
+    kind = place.kind
     if kind.runtime == "docker":
         _ensure_image()
     async with place, (EngineLog if kind.runtime == "docker" else DiskLog)(place) as log:
@@ -59,9 +73,12 @@ async def _until_failure(kind: Kind, seeds: list[int], tell: Tell) -> list[Verdi
         while seeds:
             schedule = draw(seeds.pop(0))
             began_s = time.monotonic()
-            findings = await player.play(schedule)
-            if not seeds and not findings:
-                findings = await player.probe()
+            try:
+                findings = await player.play(schedule)
+                if not seeds and not findings:
+                    findings = await player.probe()
+            except Exception:  # noqa: BLE001  a schedule that can't be played must not end the others
+                findings = [traceback.format_exc()]
             verdict = Verdict(
                 schedule=schedule,
                 before=tuple(before),
@@ -73,7 +90,6 @@ async def _until_failure(kind: Kind, seeds: list[int], tell: Tell) -> list[Verdi
             before.append(schedule.seed)
             if findings:
                 return [verdict]
-    place.discard()
     return []
 
 

@@ -19,6 +19,8 @@ from flow_server.storage.embedded import EmbeddedPostgres, home_in
 from flow_server.storage.engine import make_engine
 from flow_server.storage.pg_home import PORT, Home
 
+# Alembic keeps the migration under way in global variables.
+_migrating = asyncio.Lock()
 _KEY = 4711
 _POLL_S = 0.01
 _HELD_S = 5.0
@@ -45,7 +47,8 @@ class OwnDatabase:
         self.url = await self._postgres.start()
         engine = make_engine(parse(self.url))
         try:
-            await schema.upgrade(engine)
+            async with _migrating:
+                await schema.upgrade(engine)
         finally:
             await engine.dispose()
         return self.url
@@ -129,7 +132,8 @@ async def commit_held(url: str) -> AsyncIterator[None]:
         connection = await asyncpg.connect(url, timeout=10)
         await connection.execute("SELECT pg_advisory_lock($1)", _KEY)
         async with asyncio.timeout(_HELD_S):
-            while not await connection.fetchval(
+            # PostgreSQL tells nobody that somebody waits for a lock.
+            while not await connection.fetchval(  # noqa: ASYNC110
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
             ):
                 await asyncio.sleep(_POLL_S)

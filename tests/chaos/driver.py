@@ -1,10 +1,11 @@
 """Plays one schedule over one place, and asks the oracle."""
 
 import asyncio
+import contextlib
 import uuid
 from typing import Any
 
-from flow_contract.errors import FlowError
+from flow_contract.errors import FlowError, Unavailable
 from tests.chaos.faults import Faults
 from tests.chaos.oracle import Oracle
 from tests.chaos.place import PARTIES, Place
@@ -33,8 +34,8 @@ class Player:
 
     async def play(self, schedule: Schedule) -> list[str]:
         """Return what the oracle found wrong, nothing where all is well."""
-        for site in self._place.sites:
-            await site.agent.ready()
+        for daemon in self._place.daemons:
+            await daemon.ready()
         tasks = await self._tasks(schedule)
         progress = self._log.progress = Progress()
         shown: dict[str, dict[str, Any]] = {}
@@ -55,23 +56,27 @@ class Player:
         return [f"the last probe: {finding}" for finding in await self.play(last)]
 
     async def _tasks(self, schedule: Schedule) -> list[str]:
+        async with asyncio.timeout(FINAL_S):
+            while True:
+                # A server may still be finding its database again.
+                with contextlib.suppress(Unavailable):
+                    return await self._make_tasks(schedule)
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _make_tasks(self, schedule: Schedule) -> list[str]:
         sdk, work = self._place.sdk, schedule.work
         name = f"seed {schedule.seed} {uuid.uuid4().hex[:8]}"
-        made = _must(
-            await sdk.template.create(name=name, **template(work, schedule.kind.runtime))
-        )
+        made = _must(await sdk.template.create(name=name, **template(work, schedule.kind.runtime)))
         data = [{"federated_id": PARTIES[site], "federated_data": "d"} for site in schedule.sites]
         tasks = []
         for number in range(1 + schedule.rivals):
-            task = _must(
-                await sdk.task.create(
-                    name=f"{name} {number}",
-                    template_id=made["template_id"],
-                    remark="",
-                    federate_data=data,
-                )
+            answer = await sdk.task.create(
+                name=f"{name} {number}",
+                template_id=made["template_id"],
+                remark="",
+                federate_data=data,
             )
-            tasks.append(task["task_id"])
+            tasks.append(_must(answer)["task_id"])
         return tasks
 
     async def _run(

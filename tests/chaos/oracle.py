@@ -2,7 +2,6 @@
 
 import asyncio
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -10,6 +9,7 @@ import asyncpg
 from flow_contract.lifecycle import PartyRunState, RunStatus, is_final, is_final_status
 from tests.chaos.database import connect
 from tests.chaos.evidence import Evidence, engine_evidence, process_evidence
+from tests.chaos.leftovers import containers_of, workload_processes
 from tests.chaos.paths import path_findings
 from tests.chaos.place import Place, Site
 from tests.chaos.steps import DiskLog, EngineLog
@@ -97,7 +97,7 @@ class Oracle:
         left: list[str] = []
         try:
             async with asyncio.timeout(CLEAN_S):
-                while left := await self._held(party_run_ids):
+                while left := await self._held(party_run_ids):  # noqa: ASYNC110  others' disks tell nothing
                     await asyncio.sleep(_LOOK_EVERY_S)
         except TimeoutError:
             return left
@@ -110,29 +110,16 @@ class Oracle:
             for party_run_id in site.journaled() & party_run_ids
         ]
         if isinstance(self._log, EngineLog):
-            client, keys = self._log.client, {site.key for site in self._place.sites}
-            found = await asyncio.to_thread(
-                client.containers, all=True, filters={"label": "io.fedflow.role=workload"}
-            )
+            found = await asyncio.to_thread(containers_of, self._log.client, self._place)
             return left + [
                 f"container {each['Names']} is left: {each['Status']}"
                 for each in found
-                if each["Labels"]["io.fedflow.agent"] in keys
+                if each["Labels"]["io.fedflow.role"] == "workload"
             ]
-        return left + _processes_below(self._place.folder)
-
-
-def _processes_below(folder: Path) -> list[str]:
-    """Return every process of a workload of this place, by the mark in its environment."""
-    mark = f"FEDFLOW_SCRATCH_DIR={folder}".encode()
-    left = []
-    for path in Path("/proc").iterdir():
-        try:
-            if path.name.isdecimal() and mark in (path / "environ").read_bytes():
-                left.append(f"process {path.name} is left: {(path / 'cmdline').read_bytes()!r}")
-        except OSError:
-            continue
-    return left
+        return left + [
+            f"process {pid} is left: {command}"
+            for pid, command in workload_processes(self._place.folder).items()
+        ]
 
 
 async def _gpus_held_twice(connection: asyncpg.Connection) -> list[str]:

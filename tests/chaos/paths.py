@@ -16,7 +16,9 @@ def path_findings(row: Any, events: Sequence[Any]) -> list[str]:
     """Return what is wrong with the events of one party run."""
     findings = []
     for side, is_legal in (("state", _may_move), ("desired", _may_want)):
-        moves = [(event["from_value"], event["to_value"]) for event in events if event["side"] == side]
+        moves = [
+            (event["from_value"], event["to_value"]) for event in events if event["side"] == side
+        ]
         # What is wanted first stands in the row alone.
         at = None if side == "state" else Desired.PREPARED.value
         for source, target in moves:

@@ -76,6 +76,9 @@ class Progress:
         task.add_done_callback(self._tasks.discard)
 
 
+_ENGINE_STEPS = {"create": Step.CREATED, "start": Step.LAUNCHED, "die": Step.ENDED}
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineEvent:
     action: str
@@ -86,8 +89,6 @@ class EngineEvent:
 
 class EngineLog:
     """Every event of our workloads' containers, from the engine's own stream."""
-
-    _STEPS = {"create": Step.CREATED, "start": Step.LAUNCHED, "die": Step.ENDED}
 
     def __init__(self, place: Place) -> None:
         self.events: list[EngineEvent] = []
@@ -132,8 +133,8 @@ class EngineLog:
 
     def _take(self, event: EngineEvent) -> None:
         self.events.append(event)
-        if self.progress is not None and event.action in self._STEPS:
-            self.progress.see(self._STEPS[event.action], [self._keys[event.agent]])
+        if self.progress is not None and event.action in _ENGINE_STEPS:
+            self.progress.see(_ENGINE_STEPS[event.action], [self._keys[event.agent]])
 
 
 class DiskLog:
