@@ -1,0 +1,248 @@
+"""Agents, users and time as rules that act on the real services and on the model alike."""
+
+import uuid
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from flow_contract.assignments import Report
+from flow_contract.errors import StaleLease
+from flow_contract.lifecycle import PartyRunState
+from flow_contract.parties import Inventory
+from flow_contract.tasks import PartyData, StartParameters, TaskSpec
+from flow_server.hub.sessions import Session
+from flow_server.services.tasks import TaskService
+from tests.chaos.model import FINAL, Run, Share
+
+PARTIES = ("hospital-a", "hospital-b", "hospital-c")
+NEXT = {
+    "pending": ("preparing", "refused", "stopped"),
+    "preparing": ("prepared", "refused", "failed", "stopped"),
+    "prepared": ("launching", "refused", "stopped"),
+    "launching": ("running", "failed", "stopped"),
+    "running": ("succeeded", "failed", "stopped"),
+}
+ENDED = ("Succeeded", "Failed", "Cancelled")
+LAUNCHED = ("launching", "running", "succeeded", "failed")
+parties = st.sampled_from(PARTIES)
+
+
+class Reconcile(RuleBasedStateMachine):
+    """`here` is where each agent really is; reports say it, late, twice, or never."""
+
+    def __init__(self, served):
+        super().__init__()
+        self.served = served
+        self.epochs, self.connected, self.absent = {}, {}, set()
+        self.runs, self.tasks, self.ids = {}, {}, {}
+        self.here, self.told, self.sent = {}, {}, {}
+        for party in PARTIES:
+            self.connect(party)
+
+    def teardown(self):
+        for session in self.served.registry:
+            self.served.registry.remove(session)
+        self.served.do(self.served.sql("DELETE FROM tasks"))
+        self.served.do(self.served.sql("DELETE FROM parties"))
+
+    # --- what agents do
+
+    @rule(party=parties)
+    def connect(self, party):
+        epoch = self.served.do(
+            self.served.parties.connect(
+                federated_id=party,
+                name="",
+                instance_id=f"instance of {party}",
+                inventory=Inventory(runtime="model", agent_version="0"),
+            )
+        )
+        assert epoch == self.epochs.get(party, 0) + 1
+        self.epochs[party] = epoch
+        self.absent.discard(party)
+        self.connected[party] = Session(federated_id=party, epoch=epoch)
+        self.served.registry.add(self.connected[party])
+        self.deliver(party)
+
+    @rule(party=parties)
+    def disconnect(self, party):
+        session = self.connected.pop(party, None)
+        if session is not None:
+            self.served.registry.remove(session)
+            self.served.do(self.served.parties.disconnect(federated_id=party, epoch=session.epoch))
+
+    @rule(party=parties)
+    def deliver(self, party):
+        """What is sent is all that is wanted and not ended."""
+        if party not in self.connected:
+            return
+        self.served.do(self.served.delivery._deliver(set(), {party}))
+        outgoing = self.served.do(self.connected[party].next())
+        assert outgoing.complete
+        wanted = {item.spec.party_run_id: item.desired.value for item in outgoing.assignments}
+        assert wanted == {
+            self.ids[run_id, party]: run.desired
+            for run_id, run in self.runs.items()
+            if party in run.shares and run.shares[party].state not in FINAL
+        }
+        for run_id, run in self.runs.items():
+            if party in run.shares:
+                self.told[run_id, party] = run.desired
+
+    @rule(party=parties, data=st.data())
+    def get_on(self, party, data):
+        """An agent takes a step of its own, as far as it was told to go."""
+        mine = [key for key in self.told if key[1] == party and self.here[key][0] in NEXT]
+        if not mine:
+            return
+        key = data.draw(st.sampled_from(mine))
+        state, sequence = self.here[key]
+        choices = [step for step in NEXT[state] if self._may(self.told[key], step)]
+        if choices:
+            self.here[key] = (data.draw(st.sampled_from(choices)), sequence + 1)
+            self.sent[key].append(self.here[key])
+
+    @staticmethod
+    def _may(told, step):
+        if step in LAUNCHED[:2]:
+            return told == "running"
+        return step != "stopped" or told == "stopped"
+
+    @rule(party=parties, data=st.data())
+    def report(self, party, data):
+        """The newest report, or an old one again."""
+        mine = [key for key in self.sent if key[1] == party and self.sent[key]]
+        if not mine or party not in self.connected:
+            return
+        key = data.draw(st.sampled_from(mine))
+        state, sequence = data.draw(
+            st.one_of(st.just(self.sent[key][-1]), st.sampled_from(self.sent[key]))
+        )
+        self._submit(key, state, sequence, self.epochs[party])
+        self.runs[key[0]].report(party, state, sequence)
+        self.compare()
+
+    @rule(party=parties, data=st.data())
+    def report_over_an_old_connection(self, party, data):
+        mine = [key for key in self.sent if key[1] == party and self.sent[key]]
+        if not mine or self.epochs[party] == 1:
+            return
+        key = data.draw(st.sampled_from(mine))
+        state, sequence = self.sent[key][-1]
+        try:
+            self._submit(key, state, sequence, self.epochs[party] - 1)
+        except StaleLease:
+            self.compare()
+        else:
+            raise AssertionError("an old connection was heard")
+
+    def _submit(self, key, state, sequence, epoch):
+        now = datetime.now(UTC)
+        report = Report(
+            party_run_id=self.ids[key],
+            sequence=sequence,
+            state=PartyRunState(state),
+            exit_code={"succeeded": 0, "failed": 3}.get(state),
+            observed_at=now,
+            finished_at=now if state in FINAL else None,
+        )
+        self.served.do(self.served.reports.submit(key[1], epoch, [report]))
+
+    # --- what users do
+
+    @precondition(lambda self: sum(run.status not in ENDED for run in self.runs.values()) < 3)
+    @rule(named=st.sets(parties, min_size=1))
+    def start(self, named):
+        named = sorted(named)
+        name = f"model {uuid.uuid4().hex[:12]}"
+        task_id = self.served.do(
+            TaskService(self.served.database).create(
+                TaskSpec(
+                    name=name,
+                    template_id=self.served.template_id,
+                    remark="",
+                    federate_data=tuple(
+                        PartyData(federated_id=party, federated_data="") for party in named
+                    ),
+                )
+            )
+        )
+        run_id = self.served.do(
+            self.served.starts.start(task_id, StartParameters(), request_id="first")
+        )
+        waits = {party for party in named if party not in self.connected or party in self.absent}
+        run = Run(shares={party: Share() for party in named}, waits=waits)
+        run.status = "Pending" if waits else "Started"
+        self.runs[run_id], self.tasks[run_id] = run, task_id
+        for row in self.served.do(
+            self.served.sql("SELECT * FROM party_runs WHERE run_id = $1", run_id)
+        ):
+            key = (run_id, row["federated_id"])
+            self.ids[key] = row["party_run_id"]
+            self.here[key], self.sent[key] = ("pending", 0), []
+        self.compare()
+
+    @precondition(lambda self: any(run.status not in ENDED for run in self.runs.values()))
+    @rule(data=st.data())
+    def stop(self, data):
+        run_id = self._draw_open(data)
+        self.served.do(self.served.starts.stop(self.tasks[run_id], request_id="stop"))
+        self.runs[run_id].stop()
+        self.compare()
+
+    # --- what time does
+
+    @rule(party=parties)
+    def lease_runs_out(self, party):
+        self.served.do(
+            self.served.sql(
+                "UPDATE parties SET lease_expires_at = now() - interval '1 s'"
+                " WHERE federated_id = $1",
+                party,
+            )
+        )
+        self.absent.add(party)
+
+    @precondition(lambda self: any(run.status not in ENDED for run in self.runs.values()))
+    @rule(data=st.data(), which=st.sampled_from(["connect", "prepare"]))
+    def deadline_passes(self, data, which):
+        run_id = self._draw_open(data)
+        self.served.do(
+            self.served.sql(
+                f"UPDATE runs SET {which}_deadline_at = now() - interval '1 s' WHERE run_id = $1",  # noqa: S608  one of two words
+                run_id,
+            )
+        )
+        setattr(self.runs[run_id], f"{which}_deadline_passed", True)
+
+    @rule()
+    def sweep(self):
+        self.served.do(self.served.absences.sweep())
+        for run in self.runs.values():
+            if run.status not in ENDED:
+                run.sweep(self.absent)
+        self.compare()
+
+    def _draw_open(self, data):
+        return data.draw(
+            st.sampled_from([key for key, run in self.runs.items() if run.status not in ENDED])
+        )
+
+    def compare(self):
+        stored = {
+            row["run_id"]: row
+            for row in self.served.do(
+                self.served.sql("SELECT run_id, status, desired, launch_ordered_at FROM runs")
+            )
+        }
+        for run_id, run in self.runs.items():
+            row = stored[run_id]
+            seen = (row["status"], row["desired"], row["launch_ordered_at"] is not None)
+            assert seen == (run.status, run.desired, run.launched)
+        for row in self.served.do(self.served.sql("SELECT * FROM party_runs")):
+            run = self.runs[row["run_id"]]
+            share = run.shares[row["federated_id"]]
+            assert (row["state"], row["report_sequence"]) == (share.state, share.sequence)
+            if share.state not in FINAL:
+                assert row["desired"] == run.desired

@@ -1,0 +1,59 @@
+"""The real services of a server on one database, for tests that call them step by step."""
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+from flow_contract.templates import TemplateSpec
+from flow_server.hub.registry import Registry
+from flow_server.services.absences import AbsenceService
+from flow_server.services.delivery import DeliveryService
+from flow_server.services.parties import PartyService
+from flow_server.services.reports import ReportService
+from flow_server.services.starts import StartService
+from flow_server.services.templates import TemplateService
+from flow_server.storage.address import parse
+from flow_server.storage.database import Database
+from flow_server.storage.engine import make_engine
+
+
+class Served:
+    """The real services on one database, and one event loop to run them in."""
+
+    def __init__(self, url):
+        self.runner = asyncio.Runner()
+        self.engine = make_engine(parse(url))
+        self.database = Database(self.engine)
+        self.registry = Registry()
+        self.parties = PartyService(
+            self.database, owner_id="replica", lease=timedelta(seconds=3600)
+        )
+        self.absences = AbsenceService(
+            self.database, lease_s=3600, return_grace_s=0, clock_s=lambda: 0.0
+        )
+        self.starts = StartService(self.database)
+        self.reports = ReportService(self.database)
+        self.delivery = DeliveryService(self.database, self.registry)
+        self.worker = self.do(self._begin())
+        self.template_id = self.do(
+            TemplateService(self.database).create(
+                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1")
+            )
+        )
+
+    def do(self, work):
+        return self.runner.run(work)
+
+    async def _begin(self):
+        return asyncio.ensure_future(self.reports.run())
+
+    async def sql(self, statement, *values):
+        async with self.engine.begin() as connection:
+            found = await connection.exec_driver_sql(statement, values)
+            return found.mappings().all() if found.returns_rows else []
+
+    def close(self):
+        self.worker.cancel()
+        self.do(asyncio.wait([self.worker]))
+        self.do(self.engine.dispose())
+        self.runner.close()
