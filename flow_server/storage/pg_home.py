@@ -126,10 +126,11 @@ class Home:
             return None
 
     def clear_stale_pid(self) -> None:
-        """Remove a pid file whose pid lives and is no PostgreSQL of this cluster.
+        """Remove the lock files of a PostgreSQL that has ended and whose pid still lives.
 
-        PostgreSQL itself clears one whose pid is dead, but believes one that was given to
-        another process since. Only for a caller that holds the lock on the cluster.
+        PostgreSQL itself clears those of a pid that is dead, but believes one that was given to
+        another process since, and one that nobody has reaped yet: under an init that is slow
+        to, or that never does. Only for a caller that holds the lock on the cluster.
 
         Raises:
             Conflict: a PostgreSQL that somebody else started serves this cluster.
@@ -137,17 +138,28 @@ class Home:
         noted = self.server_pid()
         if noted is None:
             return
-        try:
-            directory = Path(f"/proc/{noted[0]}/cwd").readlink()
-        except OSError:
-            return
-        if directory == self.cluster.resolve():
-            raise Conflict(
-                f"a PostgreSQL that was started by hand (process {noted[0]}) serves "
-                f"{self.cluster}: stop it, or name it with --database-url",
-                kind=Kind.SERVER,
-            )
+        pid = noted[0]
+        if not _is_zombie(pid):
+            try:
+                directory = Path(f"/proc/{pid}/cwd").readlink()
+            except OSError:
+                return
+            if directory == self.cluster.resolve():
+                raise Conflict(
+                    f"a PostgreSQL that was started by hand (process {pid}) serves "
+                    f"{self.cluster}: stop it, or name it with --database-url",
+                    kind=Kind.SERVER,
+                )
+        self._clear_socket_lock(pid)
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+
+    def _clear_socket_lock(self, pid: int) -> None:
+        """Remove the lock beside the socket that the pid file names, if it is of this pid too."""
+        with contextlib.suppress(OSError, IndexError):
+            lines = (self.cluster / "postmaster.pid").read_text().splitlines()
+            lock = Path(lines[4]) / f".s.PGSQL.{lines[3]}.lock"
+            if lines[4] and lock.read_text().splitlines()[0] == str(pid):
+                lock.unlink()
 
     def socket_dir(self, wanted: Path | None, account: Account | None) -> Path:
         """Return a directory, owned by the account, whose socket's path the kernel accepts.
@@ -195,6 +207,16 @@ class Home:
             size_bytes = os.fstat(log.fileno()).st_size
             log.seek(max(start_bytes, size_bytes - _TAIL_BYTES))
             return log.read().decode(errors="replace").strip()
+
+
+def _is_zombie(pid: int) -> bool:
+    """Say whether the process has ended and only waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    # The name before it may hold brackets.
+    return stat.rpartition(")")[2].split()[0] in {"Z", "X"}
 
 
 def try_lock(handle: int) -> bool:

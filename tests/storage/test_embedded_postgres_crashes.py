@@ -111,6 +111,22 @@ async def test_a_killed_postgres_is_noticed_and_starts_again_with_its_rows(open_
         await again.aclose()
 
 
+async def test_a_killed_postgres_that_nobody_has_reaped_does_not_hinder(open_dir):
+    postgres = EmbeddedPostgres(open_dir / "pg", extra_settings=_FAST)
+    await postgres.start()
+    os.kill(postgres.pid, signal.SIGKILL)
+    # As under an init that is slow to reap, or that never does.
+    os.waitid(os.P_PID, postgres.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  SIGKILL waits for nobody
+    postgres._release()
+
+    again = EmbeddedPostgres(open_dir / "pg", extra_settings=_FAST)
+    try:
+        await again.start()
+    finally:
+        await again.aclose()
+        await postgres.aclose()
+
+
 async def test_an_interrupted_first_start_is_begun_anew(open_dir):
     half = open_dir / "pg" / "cluster.new"
     half.mkdir(parents=True)
