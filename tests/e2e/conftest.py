@@ -1,46 +1,11 @@
 """A real flow server on a real PostgreSQL and real agents, all in this process."""
 
-import asyncio
-
 import pytest
 
 from flow_server.app import FlowServer
 from flow_server.settings import ServerSettings
 from flow_server_sdk import AsyncFlowServerSdk
-from party_agent.app import Agent
-from party_agent.gpus import GpuInventory
-from party_agent.runtime.memory import MemoryRuntime
-from party_agent.runtime.memory_state import MemoryState
-from party_agent.settings import AgentSettings
-
-
-class MemorySite:
-    """One party with a scripted engine; `kill` and `start` are an agent's crash and return."""
-
-    def __init__(self, party, server, path, *, gpus=()):
-        self.state = MemoryState()
-        self._gpus = GpuInventory(ids=gpus)
-        self._settings = AgentSettings(
-            server=server.grpc_address,
-            party=party,
-            runtime="memory",
-            state_dir=path,
-            first_backoff_s=0.05,
-            max_backoff_s=0.5,
-        )
-        self._running = None
-
-    async def start(self):
-        self.agent = Agent(self._settings, MemoryRuntime(self.state), gpus=self._gpus)
-        self._running = asyncio.create_task(self.agent.run())
-        await self.agent.connected.wait()
-        return self
-
-    async def kill(self):
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-            self._running = None
+from tests.memory_site import MemorySite
 
 
 @pytest.fixture
@@ -66,7 +31,7 @@ async def make_site(server, tmp_path):
     sites = []
 
     async def make_site(party, **options):
-        sites.append(MemorySite(party, server, tmp_path / party, **options))
+        sites.append(MemorySite(party, server.grpc_address, tmp_path / party, **options))
         return await sites[-1].start()
 
     yield make_site

@@ -13,13 +13,13 @@ async def make_template(sdk, name="template-1", **fields):
     return answer["data"]["template_id"]
 
 
-async def make_task(sdk, parties=PARTIES, name="task-1", **template):
+async def make_task(sdk, parties=PARTIES, name="task-1", data="d", **template):
     template_id = await make_template(sdk, f"template of {name}", **template)
     answer = await sdk.task.create(
         name=name,
         template_id=template_id,
         remark="",
-        federate_data=[{"federated_id": p, "federated_data": "d"} for p in parties],
+        federate_data=[{"federated_id": p, "federated_data": data} for p in parties],
     )
     assert answer["ret_code"] == 0, answer
     return answer["data"]["task_id"]

@@ -1,0 +1,18 @@
+"""One flow server process of several."""
+
+from tests.e2e.processes.children import Child
+
+
+class Replica(Child):
+    """Over the database `url`; a later `start` listens where the first did."""
+
+    def __init__(self, folder, url, settings):
+        shown = {f"FEDFLOW_SERVER_{name.upper()}": value for name, value in settings.items()}
+        super().__init__(folder, FEDFLOW_DATABASE_URL=url, **shown)
+        self._port = "0"
+        self.address = ""
+
+    def start(self):
+        self.launch("server", "--port", self._port, "--http-port", "0")
+        self.address = self.ready()["grpc"]
+        self._port = self.address.rpartition(":")[2]
