@@ -29,9 +29,7 @@ def configured(*, level: str, as_json: bool) -> Iterator[LogWriter]:
 
 def _configure(file: TextIO, *, level: str, as_json: bool) -> None:
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )
     structlog.configure(
         processors=[
