@@ -23,6 +23,7 @@ from party_agent.journal import Journal
 from party_agent.link import Link
 from party_agent.policy import Site
 from party_agent.reporter import Reporter
+from party_agent.retention import Keep, Retention
 from party_agent.runtime.port import Runtime
 from party_agent.settings import AgentSettings
 from party_agent.tasks import first_of
@@ -61,7 +62,6 @@ class Agent:
         self._is_running = False
         clock = clock or SystemClock()
         gpus = gpus or GpuInventory(ids=settings.gpus)
-        self._clock = clock
         self._journal = Journal(settings.state_dir)
         contact = Contact(self._journal, clock)
         self._reporter = Reporter()
@@ -72,6 +72,7 @@ class Agent:
             memory_bytes=machine.memory_bytes(),
         )
         state_dir = settings.state_dir
+        outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
         self.units = Units(
             site=site,
             runtime=runtime,
@@ -80,7 +81,19 @@ class Agent:
             gpus=gpus,
             clock=clock,
             contact=contact,
-            outputs=state_dir.absolute() / "outputs" if state_dir is not None else None,
+            outputs=outputs,
+        )
+        self._retention = Retention(
+            keep=Keep(
+                outputs_s=settings.keep_outputs_s,
+                outputs_runs=settings.keep_outputs_runs,
+                images_s=settings.keep_images_s,
+            ),
+            units=self.units,
+            runtime=runtime,
+            journal=self._journal,
+            clock=clock,
+            outputs=outputs,
         )
         self._link = Link(
             target=settings.server,
@@ -150,17 +163,19 @@ class Agent:
     async def _serve(self) -> None:
         await self._runtime.open()
         await self.units.open()
-        link = asyncio.create_task(self._link.run())
-        ready = asyncio.create_task(self._say_ready())
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._link.run(), self._say_ready(), self._retention.run())
+        ]
         try:
             await first_of(self._asked_to_close(), self._drained())
             if self._settings.on_exit == "stop":
                 await self.units.stop_all()
                 await self._say_last_words(self._reporter.drained())
         finally:
-            link.cancel()
-            ready.cancel()
-            await asyncio.gather(link, ready, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _asked_to_close(self) -> None:
         await self._closing.wait()

@@ -22,7 +22,8 @@ from party_agent.clock import Clock
 from party_agent.contact import Contact
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of, for_ever
-from party_agent.units import Units, Unreadable
+from party_agent.units import Units
+from party_agent.unreadable import Unreadable
 
 WELCOME_DEADLINE_S = 60.0
 DEFAULT_HEARTBEAT_S = 60.0

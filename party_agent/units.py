@@ -5,16 +5,15 @@ Each has its own loop; this is who makes them, wakes them and ends them.
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from flow_contract.assignments import Assignment, WorkloadSpec
+from flow_contract.assignments import Assignment
 from flow_contract.lifecycle import Desired, PartyRunState
-from flow_contract.reasons import Reason, sentence
+from flow_contract.reasons import Reason
 from party_agent import endings, policy
 from party_agent.clock import Clock
 from party_agent.contact import Contact
@@ -27,20 +26,13 @@ from party_agent.runtime.port import Runtime, RuntimeRefused, RuntimeUnavailable
 from party_agent.strays import Strays
 from party_agent.unit import Unit, new_unit, report_of
 from party_agent.unit_loop import Tools, UnitLoop
+from party_agent.unreadable import Unreadable, refused_unit
 from party_agent.workload import make_workload
 
 # Beside the longest grace: for a busy engine to end and remove everything.
 STOP_ALL_SLACK_S = 60.0
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unreadable:
-    """An assignment that this agent does not understand, and why."""
-
-    party_run_id: str
-    message: str
 
 
 class Units:
@@ -233,22 +225,7 @@ class Units:
         log.error("assignment_unreadable", party_run_id=problem.party_run_id, why=problem.message)
         if problem.party_run_id in self._loops or problem.party_run_id in self._ended:
             return
-        reason = Reason.RUNTIME_ERROR
-        why = f"This site's agent does not understand the assignment ({problem.message})"
-        spec = WorkloadSpec(
-            party_run_id=problem.party_run_id,
-            run_id="",
-            task_id="",
-            order=0,
-            federated_id="",
-            rank=0,
-            parties=(),
-            image_url="",
-        )
-        now = self._clock.now()
-        unit = new_unit(Assignment(spec=spec, desired=Desired.STOPPED), now)
-        refusal = RuntimeRefused(reason, sentence(reason, why))
-        self._add(endings.refused(unit, refusal, now))
+        self._add(refused_unit(problem, self._clock.now()))
 
     def _add(self, unit: Unit, *, journaled: Unit | None = None) -> None:
         loop = UnitLoop(unit, self._tools, journaled=journaled)

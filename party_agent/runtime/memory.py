@@ -10,23 +10,31 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from flow_contract.reasons import Reason, sentence
-from party_agent.runtime.exits import Exits
 from party_agent.runtime.memory_state import MemoryState
-from party_agent.runtime.port import Observation, Phase, Progress, RuntimeRefused, Workload
+from party_agent.runtime.no_images import WithoutImages
+from party_agent.runtime.port import (
+    Observation,
+    Phase,
+    Progress,
+    RuntimeRefused,
+    Workload,
+)
 from party_agent.runtime.script import End, parse
+from party_agent.runtime.told import Told
 
 _SIGKILL_CODE = 137
 _NOT_FOUND_CODE = 127
 
 
-class MemoryRuntime:
+class MemoryRuntime(WithoutImages):
     """Runs scripts over `state`; several instances over one state are restarts of one agent."""
 
     name = "memory"
 
     def __init__(self, state: MemoryState | None = None) -> None:
+        super().__init__()
         self.state = state or MemoryState()
-        self._exits = Exits()
+        self._exits = Told[str]()
 
     async def open(self) -> None:
         """Start listening to the state."""
@@ -38,6 +46,7 @@ class MemoryRuntime:
         if self._exits.put in self.state.listeners:
             self.state.listeners.remove(self._exits.put)
         self._exits.close()
+        self._pulls.close()
 
     async def prepare(self, workload: Workload, progress: Progress) -> str:
         """Refuse, wait or accept as the script says; the digest is always empty."""
@@ -101,3 +110,6 @@ class MemoryRuntime:
     def exits(self) -> AsyncIterator[str]:
         """Yield the id of each workload soon after it ended."""
         return self._exits.stream()
+
+    async def tidy(self) -> None:
+        """Do nothing: there is nothing but workloads."""

@@ -157,3 +157,24 @@ class Runtime(Protocol):
 
         At least once for everything that ends between `open` and `aclose`. One consumer.
         """
+
+    def pulls(self) -> AsyncIterator[PulledImage]:
+        """Yield each image soon after this runtime pulled it. One consumer."""
+
+    async def remove_image(self, image: PulledImage) -> bool:
+        """Remove an image that a runtime of this agent pulled; False while anything uses it.
+
+        True too if it is gone, or its name belongs to another image by now, which stays.
+
+        Raises:
+            RuntimeUnavailable: try again later.
+        """
+
+    async def tidy(self) -> None:
+        """Remove what this agent's runtime made and no workload uses, as a crash may leave it.
+
+        Workloads themselves stay, known or not, and so does everything that somebody else made.
+
+        Raises:
+            RuntimeUnavailable: try again later.
+        """

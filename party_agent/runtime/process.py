@@ -20,7 +20,7 @@ import structlog
 
 from flow_contract.reasons import Reason
 from party_agent.runtime import process_spec, process_state
-from party_agent.runtime.exits import Exits
+from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
     Observation,
     Progress,
@@ -32,13 +32,14 @@ from party_agent.runtime.process_start import start_supervisor
 from party_agent.runtime.process_state import Scratch, Snapshot, Stage
 from party_agent.runtime.process_watch import Watches
 from party_agent.runtime.supervisor import KILL_SIGNAL
+from party_agent.runtime.told import Told
 
 _T = TypeVar("_T")
 
 log = structlog.get_logger(__name__)
 
 
-class ProcessRuntime:
+class ProcessRuntime(WithoutImages):
     """Runs workloads under `state_dir`, which belongs to one agent.
 
     `environ` is the agent's own environment, of which workloads get a harmless few names.
@@ -56,12 +57,13 @@ class ProcessRuntime:
         start_timeout_s: float = 60.0,
         kill_timeout_s: float = 30.0,
     ) -> None:
+        super().__init__()
         self._root = state_dir.resolve()
         self._inherited = process_spec.inherited_env(environ)
         self._start_timeout_s = start_timeout_s
         self._kill_timeout_s = kill_timeout_s
         self._closed = False
-        self._exits = Exits()
+        self._exits = Told[str]()
         self._watches = Watches(self._on_supervisor_end)
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._working: dict[str, asyncio.Task[Any]] = {}
@@ -94,19 +96,24 @@ class ProcessRuntime:
             await asyncio.wait(tasks)
         self._watches.close()
         self._exits.close()
+        self._pulls.close()
 
     async def prepare(self, workload: Workload, progress: Progress) -> str:  # noqa: ARG002 - nothing here takes long
         """Look for the command and make the scratch directory; there is no digest."""
         scratch = self._scratch(workload.party_run_id)
         if await self._do(scratch.party_run_id, scratch.read) is not None:
             return ""
+        # The workdir may lie on a disk that does not answer: not in the loop.
+        not_enforced = await asyncio.to_thread(process_spec.not_enforced, workload)
         log.info(
             "image_ignored",
             party_run_id=workload.party_run_id,
             image=workload.image_url,
-            not_enforced=process_spec.not_enforced(workload),
+            not_enforced=not_enforced,
         )
-        spec = process_spec.build(workload, scratch.folder, self._inherited)
+        spec = await asyncio.to_thread(
+            process_spec.build, workload, scratch.folder, self._inherited
+        )
         try:
             await self._do(scratch.party_run_id, scratch.create, spec)
         except OSError as problem:
@@ -181,6 +188,12 @@ class ProcessRuntime:
     def exits(self) -> AsyncIterator[str]:
         """Yield the id of each workload soon after its supervisor ended."""
         return self._exits.stream()
+
+    async def tidy(self) -> None:
+        """Finish what a crash left of a removal or of a `prepare`."""
+        await asyncio.to_thread(process_state.empty_bin, self._root)
+        for scratch in await asyncio.to_thread(process_state.scratches, self._root):
+            await self._do(scratch.party_run_id, scratch.delete_half_made)
 
     async def _do(self, party_run_id: str, work: Callable[..., _T], *args: Any) -> _T:
         """Return what `work` returns in a thread.

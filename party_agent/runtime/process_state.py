@@ -152,6 +152,18 @@ class Scratch:
         empty_bin(self.root, self.party_run_id)
         return True
 
+    def delete_half_made(self) -> None:
+        """Remove what a crash during `create` left, and nothing that holds anything else."""
+        if self.folder.is_symlink() or not (self.folder / process_spec.HOME).is_dir():
+            return
+        left = {path.name: path for path in self.folder.iterdir()}
+        left.pop(supervisor.LOCK, None)
+        drafts = [name for name in left if name.startswith(f".{supervisor.SPEC}.")]
+        folders = [left[name] for name in left if name not in drafts]
+        ours = {process_spec.HOME, process_spec.TEMPORARY, process_spec.WORK}
+        if all(path.name in ours and path.is_dir() and not any(path.iterdir()) for path in folders):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def complaint(self) -> str:
         """Return the last words of a supervisor that failed."""
         try:

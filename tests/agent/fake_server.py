@@ -62,8 +62,10 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         await context.write(first)
         for part in self.parts_before:
             await context.write(part)
-        await context.write(self._message(self.assigned.values(), complete=True))
+        complete = self._message(self.assigned.values(), complete=True)
+        # From now on nothing that is assigned passes this connection by.
         self._connections.add(connection)
+        await context.write(complete)
         reading = asyncio.create_task(self._read(requests, connection))
         try:
             while (message := await connection.get()) is not None:

@@ -4,7 +4,7 @@ from flow_contract.lifecycle import PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import GpuRequest, Resources
 from party_agent import endings
-from party_agent.units import Unreadable
+from party_agent.unreadable import Unreadable
 from tests.agent.fakes import Flaky, make_assignment
 from tests.agent.place import Place
 

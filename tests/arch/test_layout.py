@@ -20,6 +20,7 @@ LONGER = {
 MAY_CATCH_EVERYTHING = {
     "flow_server/loops/supervisor.py": "logs a duty's failure and begins the duty again",
     "party_agent/link.py": "logs a session's failure and opens the next",
+    "party_agent/retention.py": "logs a cleaning's failure and goes on with the next",
     "party_agent/unit_loop.py": "logs one unit's failure so that the others go on",
 }
 MAY_READ_THE_ENVIRONMENT = {

@@ -9,8 +9,6 @@ Every call raises `EngineError` if the engine answered with an error, and
 """
 
 import asyncio
-import base64
-import json
 import math
 import socket
 import threading
@@ -26,6 +24,7 @@ from docker.utils import parse_repository_tag
 
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.feed import EventFeed
+from party_agent.runtime.docker_engine.files import path_stat
 from party_agent.runtime.docker_engine.threads import CALL_THREADS, WAIT_THREADS, Threads
 from party_agent.runtime.docker_engine.translate import engine_time
 from party_agent.runtime.port import RuntimeUnavailable
@@ -94,6 +93,15 @@ class Engine:
     async def image(self, reference: str) -> Json | None:
         """Return an image that is present, None if it is not."""
         return await self._or_none(lambda client: client.inspect_image(reference))
+
+    async def has_containers(self, image_id: str) -> bool:
+        """Say whether any container, whoever's and ended ones too, was made from the image."""
+        filters = {"ancestor": [image_id]}
+        return bool(await self._call(lambda client: client.containers(all=True, filters=filters)))
+
+    async def remove_image(self, reference: str) -> None:
+        """Take the name off an image; one that has no other name left is removed with it."""
+        await self._call(lambda client: client.remove_image(reference, noprune=True))
 
     async def import_image(self, archive: bytes, *, repository: str, tag: str) -> None:
         """Make an image from a tar of its root file system."""
@@ -194,10 +202,10 @@ class Engine:
 
     async def file_mode(self, container: str, path: str) -> int | None:
         """Return the mode (Go's bits) of a file in a container, links followed, or None."""
-        stat = await self._call(lambda client: _stat(client, container, path))
+        stat = await self._call(lambda client: path_stat(client, container, path))
         if stat is not None and stat["linkTarget"]:
             target = str(stat["linkTarget"])
-            stat = await self._call(lambda client: _stat(client, container, target))
+            stat = await self._call(lambda client: path_stat(client, container, target))
         return None if stat is None else int(stat["mode"])
 
     async def last_errors(self, container: str) -> str:
@@ -278,17 +286,3 @@ def _reach(url: str) -> None:
     if url.startswith(_UNIX):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.connect(url.removeprefix(_UNIX))
-
-
-def _stat(client: docker.APIClient, container: str, path: str) -> Json | None:
-    # docker-py offers only the download of the whole file.
-    answer = client.head(
-        f"{client.base_url}/v{client.api_version}/containers/{container}/archive",
-        params={"path": path},
-        timeout=client.timeout,
-    )
-    header = answer.headers.get("X-Docker-Container-Path-Stat")
-    if not answer.ok or header is None:
-        return None
-    stat: Json = json.loads(base64.b64decode(header))
-    return stat

@@ -15,18 +15,20 @@ from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.containers import Containers
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.events import EventStream
+from party_agent.runtime.docker_engine.images import Images
 from party_agent.runtime.docker_engine.keyed import KeyedWork
-from party_agent.runtime.docker_engine.pulls import PullProgress
 from party_agent.runtime.docker_engine.sandbox import SandboxPool
 from party_agent.runtime.docker_engine.translate import container_name
 from party_agent.runtime.port import (
     Observation,
     Phase,
     Progress,
+    PulledImage,
     RuntimeRefused,
     RuntimeUnavailable,
     Workload,
 )
+from party_agent.runtime.told import Told
 
 DEFAULT_POOL_SIZE = 2
 DEFAULT_CALL_TIMEOUT_S = 120.0
@@ -58,6 +60,8 @@ class DockerRuntime:
         self._pool = SandboxPool(self._engine, agent_key=agent_key, size=pool_size)
         self._containers = Containers(self._engine, self._pool, agent_key=agent_key)
         self._work = KeyedWork()
+        self._pulls = Told[PulledImage]()
+        self._images = Images(self._engine, self._work, pulled=self._pulled)
         self._events = EventStream(
             self._engine,
             labels={translate.LABEL_AGENT: agent_key},
@@ -74,6 +78,7 @@ class DockerRuntime:
     async def open(self) -> None:
         """Connect, watch, and adopt what an earlier agent of the same key left."""
         self._exits = asyncio.Queue()
+        self._pulls = Told()
         self._opened = True
         try:
             with _understood("open"):
@@ -93,14 +98,15 @@ class DockerRuntime:
         self._opened = False
         await self._events.aclose()
         self._exits.put_nowait(None)
+        self._pulls.close()
         await self._work.aclose()
         await self._pool.aclose()
         await self._engine.aclose()
 
     async def prepare(self, workload: Workload, progress: Progress) -> str:
         """See `Runtime.prepare`; a cancelled one leaves at most what the next call adopts."""
-        with _understood("prepare"):
-            image = await self._present_image(workload.image_url, progress)
+        with _understood("prepare"), self._images.needed(workload.image_url):
+            image = await self._images.present(workload.image_url, progress)
             return await self._work.run(
                 workload.party_run_id, lambda: self._prepared(workload, image)
             )
@@ -151,30 +157,26 @@ class DockerRuntime:
             yield party_run_id
         self._exits.put_nowait(None)  # whoever asks again is told the same
 
+    def pulls(self) -> AsyncIterator[PulledImage]:
+        """See `Runtime.pulls`."""
+        return self._pulls.stream()
+
+    async def remove_image(self, image: PulledImage) -> bool:
+        """See `Runtime.remove_image`."""
+        with _understood("remove the image"):
+            return await self._images.remove(image)
+
+    async def tidy(self) -> None:
+        """See `Runtime.tidy`: what may be left are sandboxes."""
+        with _understood("tidy"):
+            await self._pool.tidy(self._containers.adopt(await self._containers.all()))
+
     # --- prepare
 
-    async def _present_image(self, image_url: str, progress: Progress) -> Json:
-        try:
-            image = await self._engine.image(image_url)
-            if image is not None:
-                return image
-            pull = PullProgress(image_url)
-            progress(Reason.PULLING_IMAGE, pull.text)
-
-            def told(message: Json) -> None:
-                if pull.tell(message):
-                    progress(Reason.PULLING_IMAGE, pull.text)
-
-            await self._engine.pull(image_url, told)
-            image = await self._engine.image(image_url)
-        except EngineError as error:
-            raise refusals.of_pull(image_url, error) from error
-        if image is None:
-            raise refusals.image_missing(image_url)
-        return image
-
     async def _prepared(self, workload: Workload, image: Json) -> str:
-        digest = await self._containers.make(workload, translate.image_digest(image))
+        # Needed here too: a cancelled caller needs it no more, and this goes on.
+        with self._images.needed(workload.image_url):
+            digest = await self._containers.make(workload, translate.image_digest(image))
         await self._doubt(workload, image)
         return digest
 
@@ -241,6 +243,9 @@ class DockerRuntime:
         self._doubtful.discard(party_run_id)
 
     # --- watching
+
+    def _pulled(self, image: PulledImage) -> None:
+        self._pulls.put(image)
 
     def _seen(self, event: dict[str, Any]) -> None:
         actor = event["Actor"]

@@ -57,6 +57,7 @@ class SandboxPool:
         self._image = ""
         self._idle: deque[str] = deque()
         self._surplus: list[str] = []
+        self._was_loose: set[str] = set()
         self._wanted = asyncio.Event()
         self._refill: asyncio.Task[None] | None = None
 
@@ -96,6 +97,19 @@ class SandboxPool:
             if container is None or not container["State"]["Running"]:
                 self.forget(sandbox_id)
         self.want()
+
+    async def tidy(self, in_use: frozenset[str]) -> None:
+        """Remove sandboxes that are neither idle nor in use and were neither the last time.
+
+        Once is no proof: a start takes its sandbox a moment before the engine knows of it.
+        """
+        labels = {LABEL_AGENT: self._agent_key, LABEL_ROLE: ROLE_SANDBOX}
+        found = set(await self._engine.ids(labels))
+        loose = found - in_use - set(self._idle)
+        for sandbox_id in loose & self._was_loose:
+            _log.warning("sandbox_left_over", sandbox_id=sandbox_id)
+            await self.discard(sandbox_id)
+        self._was_loose = loose
 
     def take(self) -> str | None:
         """Return the id of an idle sandbox, from now on the caller's; None if there is none."""

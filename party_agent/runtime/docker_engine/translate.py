@@ -179,6 +179,13 @@ def engine_time(text: str) -> datetime | None:
     return datetime.fromisoformat(_FRACTION.sub(r".\1", text)).astimezone(UTC)
 
 
+def image_key(reference: str) -> str:
+    """Return what is the same for the common spellings of one image's name."""
+    plain = reference.removeprefix("docker.io/").removeprefix("library/")
+    has_tag = "@" in plain or ":" in plain.rpartition("/")[2]
+    return f"image {plain}" if has_tag else f"image {plain}:latest"
+
+
 def image_digest(image: dict[str, Any]) -> str:
     """Return the registry's digest of an inspected image, or its id if no registry gave it."""
     for entry in image.get("RepoDigests") or ():
