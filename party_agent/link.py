@@ -34,6 +34,7 @@ ACKNOWLEDGEMENT_DEADLINE_S = 60.0
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    # Sent and answered below Python, also while every core is busy or the loop is held up.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),

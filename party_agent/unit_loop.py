@@ -162,8 +162,9 @@ class UnitLoop:
         )
 
     async def _check_once(self, unit: Unit) -> Unit:
-        # Who could not run anyway must not wait for GPUs first to be told so.
-        if self._is_checked:
+        # Who could not run anyway must not wait for GPUs first to be told so. The wait itself is
+        # told before that: a disk may take its time.
+        if self._is_checked or self._saved is None:
             return unit
         self._is_checked = True
         return await first_of(self._tools.controller.check(unit), self._interruption())

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
 from flow_contract.ids import new_id
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
+from flow_contract.templates import OnDisconnect
 from party_agent.app import Agent
 from party_agent.runtimes import agent_key, choose_runtime
 from party_agent.settings import AgentSettings
@@ -42,6 +44,16 @@ class Site:
     async def kill(self):
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
+
+    def has_ended(self, run_id):
+        """Say whether the workload has ended, found out without an agent."""
+        if self.settings.runtime == "process":
+            return (self.settings.state_dir / "workloads" / run_id / "ended.json").exists()
+        client = connect_or_skip()
+        try:
+            return not client.inspect_container(f"fedflow-{run_id}")["State"]["Running"]
+        finally:
+            client.close()
 
     def left_behind(self):
         if self.settings.runtime == "process":
@@ -144,3 +156,43 @@ async def test_an_agent_that_leaves_with_stop_ends_what_runs(server, site, run_i
     await server.until_state(S.RUNNING, run_id)
     await site.agent.aclose()
     assert server.latest(run_id).state is S.STOPPED
+
+
+async def test_an_end_while_no_agent_was_there_is_reported_with_its_true_code_and_time(
+    server, site, run_id
+):
+    script = 'while [ ! -e "$FEDFLOW_OUTPUT_DIR/go" ]; do sleep 0.1; done; exit 5'
+    server.assign(shell(script, party_run_id=run_id))
+    await server.until_state(S.RUNNING, run_id)
+    await site.kill()
+    released_at = datetime.now(UTC)
+    (site.settings.state_dir / "outputs" / run_id / "go").write_text("")
+    while not await asyncio.to_thread(site.has_ended, run_id):
+        await asyncio.sleep(0.05)
+    back_at = datetime.now(UTC)
+    await site.start()
+    end = await server.until_state(S.FAILED, run_id)
+    assert (end.reason, end.exit_code) == (Reason.EXIT_NONZERO, 5)
+    assert released_at <= end.finished_at <= back_at
+
+
+async def test_a_workload_that_takes_too_long_is_stopped(server, site, run_id):
+    server.assign(shell("exec sleep 600", party_run_id=run_id, run_timeout_s=1, stop_grace_s=1))
+    end = await server.until_state(S.FAILED, run_id)
+    assert end.reason is Reason.TIMED_OUT
+    assert end.exit_code is not None
+    assert (end.finished_at - end.started_at).total_seconds() >= 0.9
+
+
+async def test_a_site_without_its_server_stops_by_itself_and_says_so_later(server, site, run_id):
+    limits = {"on_disconnect": OnDisconnect(stop_after_s=1), "stop_grace_s": 1}
+    server.assign(shell("exec sleep 600", party_run_id=run_id, **limits))
+    await server.until_state(S.RUNNING, run_id)
+    address = server.address
+    await server.stop()
+    await until(lambda: all(unit.is_final for unit in site.agent.units.held))
+    assert server.latest(run_id).state is S.RUNNING
+    await server.start(address)
+    end = await server.until_state(S.STOPPED, run_id)
+    assert end.reason is Reason.SITE_DISCONNECTED
+    await until(lambda: site.agent.units.party_run_ids == ())
