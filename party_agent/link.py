@@ -37,6 +37,8 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     # Sent and answered below Python, also while every core is busy or the loop is held up.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    # The core waits for a ping's answer this long, a minute by default, whatever stands above.
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
     # Our own back-off decides when to dial; the channel lives for one session.
     ("grpc.enable_retries", 0),

@@ -248,6 +248,19 @@ async def test_a_repeat_that_a_draining_party_refuses_is_the_last(sdk, connect):
     assert len(await runs_of(sdk, task_id)) == 2
 
 
+async def test_a_run_that_was_stored_before_there_were_retries_has_none(sdk, connect, engine):
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ONE, retry=AT_ONCE)
+    await sdk.task.start(task_id)
+    await agent.assigned()
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE runs SET snapshot = snapshot #- '{template,retry}'"
+        )
+    await fail(agent)
+    assert await status_of(sdk, task_id) == "Failed"
+
+
 async def test_a_start_that_an_unknown_party_refuses_is_never_repeated(sdk):
     task_id = await make_task(sdk, ["nobody"], retry=AT_ONCE)
     assert (await sdk.task.start(task_id))["ret_code"] == 10304
