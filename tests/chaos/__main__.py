@@ -4,10 +4,15 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 
+import pytest
+
 from tests.chaos.campaign import Verdict, campaign
+from tests.chaos.schedule import kind_of
+from tests.engine import connect_or_skip
 
 
 def main() -> int:
@@ -20,13 +25,30 @@ def main() -> int:
     seeds = [int(seed) for seed in given.seeds.split(",") if seed.strip()]
     seeds = seeds or list(range(given.first, given.first + given.count))
     began_s = time.monotonic()
-    failed = asyncio.run(campaign(seeds, _tell, at_once=given.at_once))
+    failed = asyncio.run(_play(seeds, given.at_once))
     wall_s = time.monotonic() - began_s
     print(f"{len(seeds)} schedules, {len(failed)} failed, {wall_s:.0f} s")
     if failed:
         again = ",".join(str(verdict.schedule.seed) for verdict in failed)
         print(f"again: make chaos SEEDS={again}")
     return 1 if failed else 0
+
+
+async def _play(seeds: list[int], at_once: int) -> list[Verdict]:
+    # However it is asked to end, what runs at the places must end with it.
+    playing = asyncio.current_task()
+    assert playing is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
+    return await campaign(_playable(seeds), _tell, at_once=at_once)
+
+
+def _playable(seeds: list[int]) -> list[int]:
+    try:
+        connect_or_skip().close()
+    except pytest.skip.Exception as skipped:
+        print(f"only processes, no containers: {skipped}")
+        return [seed for seed in seeds if kind_of(seed).runtime == "process"]
+    return seeds
 
 
 def _tell(verdict: Verdict) -> None:
@@ -44,7 +66,7 @@ def describe(verdict: Verdict) -> str:
     schedule = verdict.schedule
     lines = [f"  ! {finding}" for finding in verdict.findings]
     lines += [f"  sites {schedule.sites}, stop at {schedule.stop_at!r}, {schedule.work}"]
-    lines += [f"  calm {schedule.calm}, rivals {schedule.rivals}"]
+    lines += [f"  calm {schedule.calm}, rivals {schedule.rivals}, repeats {schedule.repeats}"]
     lines += [f"  {fault}" for fault in schedule.faults]
     lines += [f"  on the same processes before: {verdict.before}", f"  logs: {verdict.folder}"]
     return "\n".join(lines)

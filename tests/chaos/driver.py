@@ -66,7 +66,11 @@ class Player:
     async def _make_tasks(self, schedule: Schedule) -> list[str]:
         sdk, work = self._place.sdk, schedule.work
         name = f"seed {schedule.seed} {uuid.uuid4().hex[:8]}"
-        made = _must(await sdk.template.create(name=name, **template(work, schedule.kind.runtime)))
+        made = _must(
+            await sdk.template.create(
+                name=name, **template(work, schedule.kind.runtime, schedule.repeats)
+            )
+        )
         data = [{"federated_id": PARTIES[site], "federated_data": "d"} for site in schedule.sites]
         tasks = []
         for number in range(1 + schedule.rivals):

@@ -47,11 +47,15 @@ class Oracle:
             tasks,
         )
         findings = await self._left_behind({row["party_run_id"] for row in party_runs})
-        for run in await connection.fetch("SELECT * FROM runs WHERE task_id = ANY($1)", tasks):
+        for run in await connection.fetch(
+            "SELECT runs.*, run_id = latest_run_id AS is_latest FROM runs"
+            " JOIN tasks USING (task_id) WHERE task_id = ANY($1)",
+            tasks,
+        ):
             if not is_final_status(RunStatus(run["status"])):
                 findings.append(f"run {run['run_id']} is {run['status']} for ever")
             told = shown.get(run["task_id"])
-            if told is not None and told["status"] != run["status"]:
+            if run["is_latest"] and told is not None and told["status"] != run["status"]:
                 findings.append(f"wait said {told['status']}, the row says {run['status']}")
         for row in party_runs:
             findings += self._of_party_run(row)

@@ -15,7 +15,7 @@ case "$FEDFLOW_PARTY_ID" in {cases} esac
 """
 
 
-def template(work: Work, runtime: str) -> dict[str, object]:
+def template(work: Work, runtime: str, repeats: int) -> dict[str, object]:
     """Return the SDK's arguments for a template."""
     if work.deaf:
         trap = "trap '' TERM"
@@ -32,6 +32,7 @@ def template(work: Work, runtime: str) -> dict[str, object]:
         "workdir": "",
         "command": ["sh", "-c", _SCRIPT.format(trap=trap, cases=cases)],
         "stop_grace_s": 1,
+        "retry": {"max_retries": repeats, "backoff_s": 0},
         "start_deadline_s": work.start_deadline_s,
         **({"resources": {"gpus": {"count": work.gpus}}} if work.gpus else {}),
     }
