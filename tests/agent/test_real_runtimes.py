@@ -167,7 +167,7 @@ async def test_an_end_while_no_agent_was_there_is_reported_with_its_true_code_an
     await site.kill()
     released_at = datetime.now(UTC)
     (site.settings.state_dir / "outputs" / run_id / "go").write_text("")
-    while not await asyncio.to_thread(site.has_ended, run_id):
+    while not await asyncio.to_thread(site.has_ended, run_id):  # noqa: ASYNC110  nobody tells
         await asyncio.sleep(0.05)
     back_at = datetime.now(UTC)
     await site.start()
