@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import party_agent
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import GpuRequest, Mount, Network, Resources
+from party_agent import journal_file
 from party_agent.journal import Journal
 from party_agent.journal_file import StateDirInUse, StateDirUnusable
 from party_agent.unit import Status, StopStage, Unit, new_unit
@@ -186,9 +187,10 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 sys.path.insert(0, sys.argv[2])
 from tests.agent.fakes import make_assignment
+from party_agent import journal_file
 from party_agent.journal import Journal
 from party_agent.unit import new_unit
 
@@ -222,3 +224,34 @@ def test_what_was_saved_survives_a_kill_and_the_directory_is_free_again(tmp_path
         said = max([said, *(int(line) for line in writer.stdout if line.endswith("\n"))])
     (unit,) = opened().load()
     assert unit.sequence >= said
+
+
+async def test_a_journal_of_the_first_version_is_taken_over(tmp_path, opened):
+    (tmp_path / "state").mkdir()
+    database = sqlite3.connect(tmp_path / "state" / "journal.sqlite3")
+    database.executescript(journal_file._MIGRATIONS[0])
+    database.executescript(
+        "INSERT INTO ended (party_run_id) VALUES ('run1'), ('run1'), ('run2');"
+        "PRAGMA user_version = 1;"
+    )
+    database.close()
+    journal = opened()
+    assert journal.load_ended() == ["run1", "run1", "run2"]
+    assert journal.last_contact() is None
+    outputs = await journal.outputs()
+    assert sorted(name for name, _ in outputs) == ["run1", "run2"]
+    # Their age counts from now: nobody noted when they ended.
+    assert all(datetime.now(UTC) - ended_at < timedelta(minutes=5) for _, ended_at in outputs)
+
+
+async def test_a_unit_is_forgotten_whole_or_not_at_all(opened):
+    journal = opened()
+    await journal.save(make_unit())
+    with pytest.raises(sqlite3.Error):
+        await journal._write(
+            ("DELETE FROM units WHERE party_run_id = ?", ("run1",)),
+            ("INSERT INTO nothing VALUES (?)", ("run1",)),
+        )
+    assert len(journal.load()) == 1
+    await journal.forget(make_unit(), NOW)
+    assert journal.load() == []

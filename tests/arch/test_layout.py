@@ -11,7 +11,6 @@ MAX_LINES = 300
 
 # path -> (lines, reason)
 LONGER = {
-    "tests/agent/test_retention.py": (340, "what a site keeps and what it cleans up, side by side"),
     "tests/runtime/suite.py": (460, "one behaviour suite that every runtime inherits whole"),
     "tests/runtime/test_process.py": (400, "what plain processes make hard, beside the suite"),
     "tests/storage/test_constraints.py": (400, "one refused insert per rule of the schema"),
