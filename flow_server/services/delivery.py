@@ -68,7 +68,7 @@ class DeliveryService:
                 else []
             )
             addressed = {*whole, *(item.spec.federated_id for item in partial)}
-            # Read last: a connection that is not the party's present one receives nothing.
+            # A connection that is no longer the party's present one receives nothing.
             epochs = await parties.epochs_of(connection, list(addressed)) if addressed else {}
         self._registry.keep(epochs, among=[sessions[party] for party in addressed])
         _offer(complete, [sessions[party] for party in whole], is_complete=True)

@@ -44,12 +44,11 @@ class TaskService:
         Raises:
             NotFound: no such task, or it has no such run.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.snapshot() as connection:
             while True:
                 task = await tasks.get_task(connection, task_id, run_id)
                 if task.status is not None and not is_final_status(task.status):
                     return task
-                # In this order: a run that is final and not repeated yet never will be.
                 repeat = await retries.repeat_of(connection, run_id)
                 if repeat is not None:
                     run_id = repeat

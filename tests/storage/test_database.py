@@ -5,10 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from flow_contract.errors import Unavailable
-from flow_server.storage.database import Database
+from flow_server.storage.database import Database, StatementRefused
 
 
 @pytest.fixture
@@ -108,6 +107,6 @@ async def test_a_broken_rule_is_said_at_once(database):
         begun += 1
         await connection.execute(text("INSERT INTO cell VALUES ('a', 1)"))
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(StatementRefused):
         await database.repeatable(wrong)
     assert begun == 1
