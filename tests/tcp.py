@@ -31,9 +31,13 @@ class TcpProxy:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
+        # What was just accepted begins, so that it closes what it was given.
+        await asyncio.sleep(0)
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        # An aborted transport lets its socket go in the loop's next turn.
+        await asyncio.sleep(0)
 
     def silence(self) -> None:
         """Pass nothing more over the connections that there are."""

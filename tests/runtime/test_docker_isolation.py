@@ -8,7 +8,7 @@ from flow_contract.templates import GpuRequest, Network, Resources
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_PARTY_RUN, LABEL_SPEC
 from party_agent.runtime.port import Bind
-from tests.runtime.docker_support import Site, ignore, ran
+from tests.runtime.docker_support import Site, ignore, ran, started
 from tests.runtime.harness import until
 
 pytestmark = pytest.mark.docker
@@ -93,10 +93,12 @@ async def test_a_workload_that_declares_a_network_gets_the_bridge_and_no_sandbox
 async def test_two_party_runs_never_share_a_network_namespace(
     site: Site, docker_runtime: DockerRuntime
 ) -> None:
-    workloads = [site.shell("readlink /proc/self/ns/net") for _ in range(3)]
+    # All at once: the kernel gives the number of a namespace that is gone to a new one.
+    workloads = [site.workload("sleep", "1000") for _ in range(3)]
     for workload in workloads:
-        await ran(docker_runtime, workload)
-    assert len({site.output(workload) for workload in workloads}) == 3
+        await started(docker_runtime, workload)
+    pids = [site.container(workload)["State"]["Pid"] for workload in workloads]
+    assert len({Path(f"/proc/{pid}/ns/net").readlink() for pid in pids}) == 3
 
 
 async def test_data_are_read_only_and_the_output_is_writable(
