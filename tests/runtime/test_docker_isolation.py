@@ -7,7 +7,7 @@ import pytest
 from flow_contract.templates import GpuRequest, Network, Resources
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_PARTY_RUN, LABEL_SPEC
-from party_agent.runtime.port import Bind
+from party_agent.runtime.port import Bind, Workload
 from tests.runtime.docker_support import Site, ignore, ran, started
 from tests.runtime.harness import until
 
@@ -90,6 +90,11 @@ async def test_a_workload_that_declares_a_network_gets_the_bridge_and_no_sandbox
     assert site.container(workload)["HostConfig"]["NetworkMode"] == "bridge"
 
 
+def namespace_of(site: Site, workload: Workload) -> Path:
+    pid = site.container(workload)["State"]["Pid"]
+    return Path(f"/proc/{pid}/ns/net").readlink()
+
+
 async def test_two_party_runs_never_share_a_network_namespace(
     site: Site, docker_runtime: DockerRuntime
 ) -> None:
@@ -97,8 +102,7 @@ async def test_two_party_runs_never_share_a_network_namespace(
     workloads = [site.workload("sleep", "1000") for _ in range(3)]
     for workload in workloads:
         await started(docker_runtime, workload)
-    pids = [site.container(workload)["State"]["Pid"] for workload in workloads]
-    assert len({Path(f"/proc/{pid}/ns/net").readlink() for pid in pids}) == 3
+    assert len({namespace_of(site, workload) for workload in workloads}) == 3
 
 
 async def test_data_are_read_only_and_the_output_is_writable(
