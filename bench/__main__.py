@@ -4,16 +4,20 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from bench import fanout, idle, latency, page, start, table
-from bench.processes import BenchError, flow_server, scratch_folder
+from bench import fanout, idle, latency, page, recovery, start, table, throughput
+from bench.processes import BenchError, Server, flow_server, scratch_folder
 
-PARTS = {
+PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "start": start.measure,
     "fanout": fanout.measure,
     "idle": idle.measure,
     "latency": latency.measure,
+    "recovery": recovery.measure,
+    "throughput": throughput.measure,
 }
 
 
@@ -22,7 +26,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=[*PARTS], action="append", help="measure this part")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
+    parser.add_argument(
+        "--partition-s", type=float, metavar="SECONDS", default=60, help="of recovery: how long"
+    )
     options = parser.parse_args()
+    PARTS["recovery"] = partial(recovery.measure, partition_s=options.partition_s)
     names = options.only or list(PARTS)
     rows: list[table.Row] = []
     began_s = time.monotonic()

@@ -1,6 +1,6 @@
 """A bare grpc.aio server: what the same streams cost with nothing of ours around them.
 
-    python -m bench.bare        says {"address": …}, then answers lines:
+    python -m bench.bare [PORT] says {"address": …}, then answers lines:
     {"streams": n, "bytes": b}  one message of b bytes to each of n streams, one answer from
                                 each: {"seconds": s}
     {"connected": true}         how many streams there are: {"streams": n}
@@ -72,7 +72,7 @@ class Bare:
         return {"streams": len(self._echoes)}
 
 
-async def main() -> None:
+async def main(port: int) -> None:
     bare = Bare()
     server = grpc.aio.server(options=OPTIONS)
     handlers: dict[str, Any] = {
@@ -80,7 +80,7 @@ async def main() -> None:
         "Relay": grpc.stream_stream_rpc_method_handler(bare.relay),
     }
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("bare", handlers)])
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     print(json.dumps({"address": f"127.0.0.1:{port}"}), flush=True)
     loop = asyncio.get_running_loop()
@@ -90,4 +90,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else 0))

@@ -1,9 +1,12 @@
 """Streams to bench.bare, each with a TCP connection of its own, that answer what they are sent.
 
 python -m bench.bare_clients HOST:PORT STREAMS      says {"streams": n} when all are open
+
+One that is cut off dials again at once, until it is open.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from typing import Any
@@ -16,6 +19,7 @@ from party_agent.link import CHANNEL_OPTIONS
 # About what a report of an agent takes.
 ANSWER = bytes(80)
 DIALLING_AT_ONCE = 50
+REDIAL_S = 0.1
 
 
 async def keep_answering(address: str, dialling: asyncio.Semaphore, opened: asyncio.Event) -> None:
@@ -24,8 +28,16 @@ async def keep_answering(address: str, dialling: asyncio.Semaphore, opened: asyn
             await channel.channel_ready()
             call: Any = channel.stream_stream("/bare/Echo")()
         opened.set()
-        async for _ in call:
-            await call.write(ANSWER)
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            async for _ in call:
+                await call.write(ANSWER)
+
+
+async def stay(address: str, dialling: asyncio.Semaphore, opened: asyncio.Event) -> None:
+    while True:
+        await keep_answering(address, dialling, opened)
+        # No back-off: this is the reference that does without.
+        await asyncio.sleep(REDIAL_S)
 
 
 async def main(address: str, streams: int) -> None:
@@ -34,7 +46,7 @@ async def main(address: str, streams: int) -> None:
     opened = [asyncio.Event() for _ in range(streams)]
     async with asyncio.TaskGroup() as group:
         for event in opened:
-            group.create_task(keep_answering(address, dialling, event))
+            group.create_task(stay(address, dialling, event))
         for event in opened:
             await event.wait()
         print(json.dumps({"streams": streams}), flush=True)

@@ -20,7 +20,6 @@ from bench.flows import data_of
 from bench.processes import Server, child
 from bench.table import Row
 from flow_contract.lifecycle import PartyRunState
-from flow_server.storage.embedded import home_in
 from flow_server_sdk import AsyncFlowServerSdk
 from party_agent import logs
 from party_agent.app import Agent
@@ -69,6 +68,7 @@ class Seen:
 def measure(server: Server, folder: Path) -> list[Row]:
     """Return the rows on latency."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(logs.configured(level="warning", as_json=True))
         bare = child(stack, "bare", ["-m", "bench.bare"], folder)
         samples = asyncio.run(_measure(server, folder, str(bare.hear()["address"])))
     return [_row(samples, 50), _row(samples, 99)]
@@ -88,11 +88,10 @@ def _row(samples: Samples, percent: float) -> Row:
 
 
 async def _measure(server: Server, folder: Path, bare_address: str) -> Samples:
-    logs.configure(level="warning", as_json=True)
     samples = Samples()
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(_relay(bare_address))
-        database = await asyncpg.connect(_url(server))
+        database = await asyncpg.connect(server.database_url)
         stack.push_async_callback(database.close)
         await database.execute("CREATE TABLE bench_commits (number int)")
         sdk = await stack.enter_async_context(AsyncFlowServerSdk(server.host, server.port))
@@ -177,8 +176,3 @@ async def _commit(database: "asyncpg.Connection[Any]") -> float:
     began_s = time.monotonic()
     await database.execute("INSERT INTO bench_commits VALUES (1)")
     return time.monotonic() - began_s
-
-
-def _url(server: Server) -> str:
-    sockets = home_in(server.state_dir) / "cluster"
-    return f"postgresql://postgres@/postgres?host={sockets}"

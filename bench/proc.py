@@ -33,6 +33,23 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def executable(pid: int) -> Path:
+    """Return the program that a process runs."""
+    return Path(f"/proc/{pid}/exe").resolve()
+
+
+def peers(port: int) -> set[str]:
+    """Return the far ends of the TCP connections to a local port, also of those just ended."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, remote, *_ = line.split()
+            # A listening socket's far end has port 0.
+            if int(local.rpartition(":")[2], 16) == port and not remote.endswith(":0000"):
+                found.add(remote)
+    return found
+
+
 def wait_until_quiet(*, at_most_s: float = 3.0) -> None:
     """Return when the machine does little, so that one measurement's end is not the next's load."""
     deadline_s = time.monotonic() + at_most_s

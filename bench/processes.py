@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flow_server.storage.embedded import home_in
+
 READY_S = 180.0
 STOP_S = 60.0
 POLL_S = 0.05
@@ -33,7 +35,8 @@ class Child:
         self.name = name
         self._log_path = folder / f"{name}.log"
         self._answers: queue.Queue[str | None] = queue.Queue()
-        with self._log_path.open("wb") as log:
+        self._is_killed = False
+        with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments],
                 stdin=subprocess.PIPE,
@@ -87,9 +90,15 @@ class Child:
         content: dict[str, Any] = json.loads(path.read_text())
         return content
 
+    def kill(self) -> None:
+        """End it as a power cut would, this process alone, and reap it."""
+        self._process.kill()
+        self._process.wait()
+        self._is_killed = True
+
     def stop(self) -> None:
         """Ask it to end, and kill it if it does not."""
-        if self._process.poll() is not None:
+        if self._process.poll() is not None and not self._is_killed:
             print(f"{self.name} had ended with {self._process.returncode}", file=sys.stderr)
         if self._process.poll() is None:
             self._process.terminate()
@@ -123,6 +132,16 @@ class Server:
     def address(self) -> str:
         """HOST:PORT of gRPC."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        """The URL of its PostgreSQL."""
+        return f"postgresql://postgres@/postgres?host={self.socket_dir}"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where its PostgreSQL listens."""
+        return home_in(self.state_dir) / "cluster"
 
 
 @contextlib.contextmanager
@@ -158,11 +177,16 @@ def child(stack: contextlib.ExitStack, name: str, arguments: list[str], folder: 
 @contextlib.contextmanager
 def flow_server(folder: Path) -> Iterator[Server]:
     """Yield `fedflow server` with default settings, on free ports and a state folder of its own."""
+    with contextlib.ExitStack() as stack:
+        yield start_server(stack, folder)
+
+
+def start_server(stack: contextlib.ExitStack, folder: Path, *, port: int = 0) -> Server:
+    """Start `fedflow server` on the folder's database; port 0 is any free one."""
     state_dir, ready_file = folder / "server", folder / "server.json"
     ready_file.unlink(missing_ok=True)
-    arguments = [*fedflow(), "server", "--port", "0", "--http-port", "0"]
+    arguments = [*fedflow(), "server", "--port", str(port), "--http-port", "0"]
     arguments += ["--state-dir", str(state_dir), "--ready-file", str(ready_file)]
-    with contextlib.ExitStack() as stack:
-        started = child(stack, "server", arguments, folder)
-        host, _, port = str(started.ready(ready_file)["grpc"]).rpartition(":")
-        yield Server(child=started, host=host, port=int(port), state_dir=state_dir)
+    started = child(stack, "server", arguments, folder)
+    host, _, served_port = str(started.ready(ready_file)["grpc"]).rpartition(":")
+    return Server(child=started, host=host, port=int(served_port), state_dir=state_dir)

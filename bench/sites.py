@@ -1,6 +1,6 @@
 """Simulated sites: real agents with the memory runtime, many in one event loop.
 
-    python -m bench.sites HOST:PORT PREFIX COUNT
+    python -m bench.sites HOST:PORT PREFIX COUNT [FIRST_BACKOFF_S MAX_BACKOFF_S]
 
 Parties are PREFIX-0000 and so on. Says {"connected": n} when all are, and for every run
 {"step": "accepted", "at_s": t} and the same for "prepared" and "running" when the last of its
@@ -70,9 +70,10 @@ class Milestones:
             print(json.dumps({"step": step, "at_s": time.monotonic()}), flush=True)
 
 
-async def main(server: str, prefix: str, count: int) -> None:
+async def main(
+    server: str, prefix: str, count: int, first_backoff_s: float = 0.5, max_backoff_s: float = 5
+) -> None:
     allow_many_files()
-    logs.configure(level="warning", as_json=True)
     milestones = Milestones()
     agents = []
     for number in range(count):
@@ -80,8 +81,8 @@ async def main(server: str, prefix: str, count: int) -> None:
             server=server,
             party=f"{prefix}-{number:04}",
             runtime="memory",
-            first_backoff_s=0.5,
-            max_backoff_s=5,
+            first_backoff_s=first_backoff_s,
+            max_backoff_s=max_backoff_s,
         )
         agent = Agent(settings, MemoryRuntime())
         milestones.watch(agent.units)
@@ -104,5 +105,8 @@ async def main(server: str, prefix: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        logs.configured(level="warning", as_json=True),
+    ):
+        asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(float, sys.argv[4:])))

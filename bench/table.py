@@ -11,20 +11,25 @@ _HEAD = ("measure", "Fedflow", "reference, same run", "ratio", "goal", "")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure beside its reference; `ratio` and `goal`, an upper bound, None for none."""
+    """One figure beside its reference; `ratio` and `goal` None for none.
+
+    The goal is an upper bound, or a lower one where `more_is_better`.
+    """
 
     measure: str
     value: str
     reference: str = ""
     ratio: float | None = None
     goal: float | None = None
+    more_is_better: bool = False
 
     @property
     def verdict(self) -> str:
         """`met`, `missed`, or nothing where there is no goal."""
         if self.goal is None or self.ratio is None:
             return ""
-        return "met" if self.ratio <= self.goal else "missed"
+        is_met = self.ratio >= self.goal if self.more_is_better else self.ratio <= self.goal
+        return "met" if is_met else "missed"
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as text, in the order of the heading."""
@@ -33,7 +38,7 @@ class Row:
             self.value,
             self.reference,
             "" if self.ratio is None else f"{self.ratio:.2f}",
-            "" if self.goal is None else f"≤ {self.goal:g}",
+            "" if self.goal is None else f"{'≥' if self.more_is_better else '≤'} {self.goal:g}",
             self.verdict,
         )
 
