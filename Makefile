@@ -1,7 +1,7 @@
 # make demo   the main job: three parties train on their own data (WORKLOAD=torch|numpy)
 # make test   everything, installing what it needs; PYTEST_ARGS are passed on
 # make check  lint, types, import contracts, generated code
-# make bench  the measurements, one table (ONLY=start|fanout|idle|latency for a part,
+# make bench  the measurements, one table (ONLY=start|fanout|idle|latency|recovery|throughput for a part,
 #             BENCH_ARGS="--write docs/benchmarks.md" to keep it)
 # make chaos  seeded faults over real processes (COUNT=300, or SEEDS=1,2 again), and the model
 # make proto  sdk/flow_wire from proto/

@@ -18,12 +18,14 @@ from typing import Any
 
 import grpc
 
-from flow_server.grpc_api.server import KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS
+from flow_server.settings import ServerSettings
+
+KEEPALIVE_MS = round(ServerSettings().keepalive_s * 1000)
 
 # Idle streams must cost here what the flow server's pings make them cost there.
 OPTIONS = (
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
 )

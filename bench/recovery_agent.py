@@ -44,8 +44,8 @@ def _row(server: Server, folder: Path, runtime: str) -> Row:
             _wait_until_running(sdk, task_id)
             adopted.append(took_s)
             proc.wait_until_quiet()
-            other, took_s = _start(stack, server, folder, f"{party}-{number}", runtime)
-            other.stop()
+            with contextlib.ExitStack() as soon:
+                _, took_s = _start(soon, server, folder, f"{party}-{number}", runtime)
             fresh.append(took_s)
         stop(sdk, task_id)
     return Row(
@@ -81,7 +81,7 @@ def _wait_until_running(sdk: FlowServerSdk, task_id: str) -> None:
     """Return when the task's one party runs. Raises BenchError when it has ended."""
     deadline_s = time.monotonic() + READY_S
     while time.monotonic() < deadline_s:
-        (party,) = data_of(sdk.task.status(task_id))["party_status"]
+        (party,) = data_of(sdk.task.get(task_id))["party_status"]
         if party["state"] == PartyRunState.RUNNING:
             return
         if party["state"] in (PartyRunState.FAILED, PartyRunState.LOST, PartyRunState.STOPPED):

@@ -34,10 +34,9 @@ def measure(stack: contextlib.ExitStack, server: Server, folder: Path) -> list[R
     """Return the rows; the server that was killed has a successor in `stack`."""
     arguments = ["-m", "bench.sites", server.address, PREFIX, str(AGENTS)]
     arguments += [str(FIRST_BACKOFF_S), str(MAX_BACKOFF_S)]
-    sites = child(stack, "sites", arguments, folder)
-    sites.hear()
-    ours = _server_return(stack, server, folder)
-    sites.stop()
+    with contextlib.ExitStack() as soon:
+        child(soon, "sites", arguments, folder).hear()
+        ours = _server_return(stack, server, folder)
     bare = _bare_return(stack, folder)
     ours_served_s, bare_served_s = (each.all_s - each.listening_s for each in (ours, bare))
     return [
