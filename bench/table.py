@@ -37,7 +37,11 @@ class Row:
             self.measure,
             self.value,
             self.reference,
-            "" if self.ratio is None else f"{self.ratio:.2f}",
+            ""
+            if self.ratio is None
+            else f"{self.ratio:.2f}"
+            if self.ratio >= 0.1
+            else f"{self.ratio:.2g}",
             "" if self.goal is None else f"{'≥' if self.more_is_better else '≤'} {self.goal:g}",
             self.verdict,
         )
