@@ -6,7 +6,7 @@ scripts/new_migration.py.
 
 from alembic import context
 
-from flow_server.storage.tables import metadata
+from flow_server.storage.all_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -21,6 +21,7 @@ def assignment(
     snapshot: Snapshot,
     desired: Desired,
     cause: Reason,
+    requested_by: str = "",
 ) -> Assignment:
     """Return the assignment of one party run."""
     template = snapshot.template
@@ -48,6 +49,9 @@ def assignment(
             stop_grace_s=template.stop_grace_s,
             run_timeout_s=template.run_timeout_s,
             on_disconnect=template.on_disconnect,
+            requested_by=requested_by,
+            template_id=snapshot.template_id,
+            template_name=template.name,
         ),
         desired=desired,
         cause=cause,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flow_contract.errors import Conflict, InvalidArgument, Kind
-from flow_server.storage.tables import metadata
+from flow_server.storage.all_tables import metadata
 
 _PACKAGED = Path(__file__).parents[1] / "migrations"
 _CHECKOUT = Path(__file__).parents[2] / "migrations"

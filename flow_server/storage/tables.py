@@ -1,23 +1,18 @@
-"""The schema: what must never happen is forbidden here, each rule with a sentence.
+"""The schema of the flow: what must never happen is forbidden here, each rule with a sentence.
 
 State columns move only by compare-and-set, and each move leaves a row in `events` in the same
 statement. Documents that are stored and read whole (spec, snapshot, inventory) are jsonb.
 """
-
-import enum
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -32,35 +27,10 @@ from flow_contract.lifecycle import (
     is_final,
     is_final_status,
 )
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
-
-
-def _one_of(column: str, members: list[Any] | type[enum.StrEnum]) -> str:
-    return f"{column} IN ({', '.join(repr(str(member.value)) for member in members)})"
-
+from flow_server.storage.columns import metadata, one_of, set_at_insert, time_column
 
 _FINAL_STATES = [state for state in PartyRunState if is_final(state)]
 _FINAL_STATUSES = [status for status in RunStatus if is_final_status(status)]
-_NOW = text("now()")
-
-
-def _time(name: str, *, nullable: bool = True) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def _set_at_insert(name: str) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=_NOW)
-
-
 templates = Table(
     "templates",
     metadata,
@@ -69,8 +39,10 @@ templates = Table(
     # Two names that people read as one are one: see flow_contract.ids.name_key.
     Column("name_key", Text, nullable=False, unique=True),
     Column("spec", JSONB, nullable=False),
-    _set_at_insert("create_time"),
-    _set_at_insert("modify_time"),
+    # The user who made it; empty where users were not asked who they are.
+    Column("owner", Text, nullable=False, server_default=text("''")),
+    set_at_insert("create_time"),
+    set_at_insert("modify_time"),
     Index("ix_templates_create_time", "create_time", "template_id"),
 )
 
@@ -88,12 +60,16 @@ tasks = Table(
     Column("run_count", Integer, nullable=False, server_default=text("0")),
     # The run that the task's status comes from: its newest.
     Column("latest_run_id", Text),
-    _set_at_insert("create_time"),
-    _set_at_insert("modify_time"),
+    # The user who made it; empty where users were not asked who they are.
+    Column("owner", Text, nullable=False, server_default=text("''")),
+    set_at_insert("create_time"),
+    set_at_insert("modify_time"),
     CheckConstraint("run_count >= 0", name="run_count"),
     Index("ix_tasks_create_time", "create_time", "task_id"),
     # Answers "the tasks of this party".
     Index("ix_tasks_federate_data", "federate_data", postgresql_using="gin"),
+    # Answers "my tasks".
+    Index("ix_tasks_owner", "owner", "create_time", "task_id"),
 )
 
 runs = Table(
@@ -106,32 +82,34 @@ runs = Table(
     Column("number", Integer, nullable=False),
     Column("request_id", Text),
     Column("stop_request_id", Text),
+    # The user who started it; a repeat has its original's.
+    Column("requested_by", Text, nullable=False, server_default=text("''")),
     Column("snapshot", JSONB, nullable=False),
     Column("status", Text, nullable=False),
     Column("desired", Text, nullable=False),
     # Why `desired` became stopped: a reason code.
     Column("cause", Text, nullable=False, server_default=text("'none'")),
     Column("message", Text, nullable=False, server_default=text("''")),
-    _set_at_insert("created_at"),
+    set_at_insert("created_at"),
     # When `status` moved last. Stands here and not in the task, because who starts or stops
     # locks the task before the run, and reports know only the run.
-    _set_at_insert("moved_at"),
-    _time("connect_deadline_at", nullable=False),
-    _time("prepare_deadline_at", nullable=False),
+    set_at_insert("moved_at"),
+    time_column("connect_deadline_at", nullable=False),
+    time_column("prepare_deadline_at", nullable=False),
     # When all were prepared and the launch was ordered; null means that no container of the run
     # can ever have started.
-    _time("launch_ordered_at"),
-    _time("ended_at"),
+    time_column("launch_ordered_at"),
+    time_column("ended_at"),
     # The failed run that this one repeats, and how many repeats of its first run it makes.
     Column("retry_of", Text, unique=True),
     Column("retry_number", Integer, nullable=False, server_default=text("0")),
     # When this failed run is to be repeated; null if it isn't, or has been.
-    _time("retry_at"),
-    CheckConstraint(_one_of("status", RunStatus), name="status"),
-    CheckConstraint(_one_of("desired", Desired), name="desired"),
+    time_column("retry_at"),
+    CheckConstraint(one_of("status", RunStatus), name="status"),
+    CheckConstraint(one_of("desired", Desired), name="desired"),
     # A run that has ended has an end, and no other.
     CheckConstraint(
-        f"({_one_of('status', _FINAL_STATUSES)}) = (ended_at IS NOT NULL)", name="ended"
+        f"({one_of('status', _FINAL_STATUSES)}) = (ended_at IS NOT NULL)", name="ended"
     ),
     # Only what has failed is repeated.
     CheckConstraint("retry_at IS NULL OR status = 'Failed'", name="retry"),
@@ -182,17 +160,17 @@ party_runs = Table(
     Column("image_digest", Text, nullable=False, server_default=text("''")),
     # The newest report applied; what is not newer is a repeat.
     Column("report_sequence", BigInteger, nullable=False, server_default=text("0")),
-    _set_at_insert("created_at"),
-    _time("started_at"),
-    _time("finished_at"),
-    CheckConstraint(_one_of("state", PartyRunState), name="state"),
-    CheckConstraint(_one_of("desired", Desired), name="desired"),
+    set_at_insert("created_at"),
+    time_column("started_at"),
+    time_column("finished_at"),
+    CheckConstraint(one_of("state", PartyRunState), name="state"),
+    CheckConstraint(one_of("desired", Desired), name="desired"),
     # What has ended has an end and a reason, and no other has an exit code.
     CheckConstraint(
-        f"({_one_of('state', _FINAL_STATES)}) = (finished_at IS NOT NULL)", name="finished"
+        f"({one_of('state', _FINAL_STATES)}) = (finished_at IS NOT NULL)", name="finished"
     ),
     CheckConstraint(
-        f"reason <> 'none' OR NOT ({_one_of('state', _FINAL_STATES)})", name="final_reason"
+        f"reason <> 'none' OR NOT ({one_of('state', _FINAL_STATES)})", name="final_reason"
     ),
     CheckConstraint("exit_code IS NULL OR finished_at IS NOT NULL", name="exit_code"),
     # Said so that a missing exit code fails it: a CHECK accepts what is neither true nor false.
@@ -220,7 +198,7 @@ events = Table(
     Column("from_value", Text),
     Column("to_value", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=text("'none'")),
-    _set_at_insert("at"),
+    set_at_insert("at"),
     CheckConstraint("side IN ('state', 'status', 'desired')", name="side"),
     # An event is a move.
     CheckConstraint("from_value IS DISTINCT FROM to_value", name="moves"),
@@ -239,13 +217,13 @@ parties = Table(
     # The replica that holds the connection; null when there is none.
     Column("owner_id", Text),
     # Outlives the connection by the rest of its time: a short cut is not an absence.
-    _time("lease_expires_at", nullable=False),
+    time_column("lease_expires_at", nullable=False),
     Column("inventory", JSONB, nullable=False),
     # Takes no new work: by an operator's word, which outlives the connection, or by the
     # agent's own, which doesn't.
     Column("draining", Boolean, nullable=False, server_default=text("false")),
     Column("agent_draining", Boolean, nullable=False, server_default=text("false")),
-    _set_at_insert("first_seen_at"),
-    _set_at_insert("last_seen_at"),
+    set_at_insert("first_seen_at"),
+    set_at_insert("last_seen_at"),
     Index("ix_parties_owner_id", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),
 )

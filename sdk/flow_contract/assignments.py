@@ -13,7 +13,8 @@ class WorkloadSpec:
     """All that an agent needs to run its share; never changes during a party run.
 
     `order` grows with every start on the server: queues at a site are served in it.
-    `parties` are the run's party ids by rank.
+    `parties` are the run's party ids by rank. `requested_by` is the name of the user who started
+    the run, empty where users are not asked who they are.
     """
 
     party_run_id: str
@@ -38,6 +39,9 @@ class WorkloadSpec:
     stop_grace_s: int = 10
     run_timeout_s: int | None = None
     on_disconnect: OnDisconnect = OnDisconnect()
+    requested_by: str = ""
+    template_id: str = ""
+    template_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

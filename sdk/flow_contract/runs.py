@@ -49,7 +49,8 @@ class Run:
     """One start of a task. `number` counts a task's runs from 1; `message` says how it ended.
 
     `retry_of` is the failed run that this one repeats; `retry_at` says when a run that failed
-    will be repeated, None if it won't be or has been.
+    will be repeated, None if it won't be or has been. `requested_by` is the user who started it,
+    empty where users were not asked who they are.
     """
 
     run_id: str
@@ -63,3 +64,4 @@ class Run:
     ended_at: datetime | None
     retry_of: str | None = None
     retry_at: datetime | None = None
+    requested_by: str = ""

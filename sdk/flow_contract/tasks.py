@@ -40,7 +40,8 @@ class Task:
     """A stored task with the status of its latest run.
 
     `status` and `party_runs` are None before the first start. Times are aware UTC;
-    `modify_time` also moves with the status.
+    `modify_time` also moves with the status. `owner` is the user who made it, empty where users
+    were not asked who they are.
     """
 
     task_id: str
@@ -51,6 +52,7 @@ class Task:
     party_runs: tuple[PartyRun, ...] | None
     create_time: datetime
     modify_time: datetime
+    owner: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,12 +124,16 @@ class TemplateSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A stored template. Times are aware UTC."""
+    """A stored template. Times are aware UTC.
+
+    `owner` is the user who made it, empty where users were not asked who they are.
+    """
 
     template_id: str
     spec: TemplateSpec
     create_time: datetime
     modify_time: datetime
+    owner: str = ""
 
 
 def check_template(spec: TemplateSpec) -> None:

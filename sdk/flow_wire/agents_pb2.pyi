@@ -67,7 +67,7 @@ class Welcome(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., heartbeat_s: _Optional[int] = ...) -> None: ...
 
 class WorkloadSpec(_message.Message):
-    __slots__ = ("party_run_id", "run_id", "task_id", "order", "federated_id", "rank", "parties", "image_url", "workdir", "command", "env", "epochs", "hyper_parameter", "enable_smpc", "resources", "federated_data", "mounts", "user", "network", "stop_grace_s", "run_timeout_s", "on_disconnect")
+    __slots__ = ("party_run_id", "run_id", "task_id", "order", "federated_id", "rank", "parties", "image_url", "workdir", "command", "env", "epochs", "hyper_parameter", "enable_smpc", "resources", "federated_data", "mounts", "user", "network", "stop_grace_s", "run_timeout_s", "on_disconnect", "requested_by", "template_id", "template_name")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,9 @@ class WorkloadSpec(_message.Message):
     STOP_GRACE_S_FIELD_NUMBER: _ClassVar[int]
     RUN_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     ON_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_ID_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_NAME_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     run_id: str
     task_id: str
@@ -119,7 +122,10 @@ class WorkloadSpec(_message.Message):
     stop_grace_s: int
     run_timeout_s: int
     on_disconnect: _templates_pb2.OnDisconnect
-    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., order: _Optional[int] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., parties: _Optional[_Iterable[str]] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ..., resources: _Optional[_Union[_templates_pb2.Resources, _Mapping]] = ..., federated_data: _Optional[str] = ..., mounts: _Optional[_Iterable[_Union[_templates_pb2.Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[_templates_pb2.Network, str]] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[_templates_pb2.OnDisconnect, _Mapping]] = ...) -> None: ...
+    requested_by: str
+    template_id: str
+    template_name: str
+    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., order: _Optional[int] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., parties: _Optional[_Iterable[str]] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ..., resources: _Optional[_Union[_templates_pb2.Resources, _Mapping]] = ..., federated_data: _Optional[str] = ..., mounts: _Optional[_Iterable[_Union[_templates_pb2.Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[_templates_pb2.Network, str]] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[_templates_pb2.OnDisconnect, _Mapping]] = ..., requested_by: _Optional[str] = ..., template_id: _Optional[str] = ..., template_name: _Optional[str] = ...) -> None: ...
 
 class Assignment(_message.Message):
     __slots__ = ("spec", "desired", "cause")
@@ -186,3 +192,17 @@ class Acknowledgement(_message.Message):
     REPORTS_FIELD_NUMBER: _ClassVar[int]
     reports: _containers.RepeatedCompositeFieldContainer[ReportKey]
     def __init__(self, reports: _Optional[_Iterable[_Union[ReportKey, _Mapping]]] = ...) -> None: ...
+
+class RenewRequest(_message.Message):
+    __slots__ = ("certificate_request_pem",)
+    CERTIFICATE_REQUEST_PEM_FIELD_NUMBER: _ClassVar[int]
+    certificate_request_pem: bytes
+    def __init__(self, certificate_request_pem: _Optional[bytes] = ...) -> None: ...
+
+class RenewResponse(_message.Message):
+    __slots__ = ("certificate_chain_pem", "ca_pem")
+    CERTIFICATE_CHAIN_PEM_FIELD_NUMBER: _ClassVar[int]
+    CA_PEM_FIELD_NUMBER: _ClassVar[int]
+    certificate_chain_pem: bytes
+    ca_pem: bytes
+    def __init__(self, certificate_chain_pem: _Optional[bytes] = ..., ca_pem: _Optional[bytes] = ...) -> None: ...

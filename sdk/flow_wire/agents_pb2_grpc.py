@@ -40,6 +40,11 @@ class AgentServiceStub:
                 request_serializer=flow__wire_dot_agents__pb2.AgentMessage.SerializeToString,
                 response_deserializer=flow__wire_dot_agents__pb2.ServerMessage.FromString,
                 _registered_method=True)
+        self.Renew = channel.unary_unary(
+                '/fedflow.v1.AgentService/Renew',
+                request_serializer=flow__wire_dot_agents__pb2.RenewRequest.SerializeToString,
+                response_deserializer=flow__wire_dot_agents__pb2.RenewResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -58,6 +63,14 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Renew(self, request, context):
+        """Signs a new key for the party that asks with a certificate that is still good; that one stays
+        good until it expires. INVALID_ARGUMENT (request), UNAVAILABLE (no signing key here).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -65,6 +78,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.Connect,
                     request_deserializer=flow__wire_dot_agents__pb2.AgentMessage.FromString,
                     response_serializer=flow__wire_dot_agents__pb2.ServerMessage.SerializeToString,
+            ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=flow__wire_dot_agents__pb2.RenewRequest.FromString,
+                    response_serializer=flow__wire_dot_agents__pb2.RenewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -95,6 +113,33 @@ class AgentService:
             '/fedflow.v1.AgentService/Connect',
             flow__wire_dot_agents__pb2.AgentMessage.SerializeToString,
             flow__wire_dot_agents__pb2.ServerMessage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedflow.v1.AgentService/Renew',
+            flow__wire_dot_agents__pb2.RenewRequest.SerializeToString,
+            flow__wire_dot_agents__pb2.RenewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class AgentServiceStub:
     Welcome.heartbeat_s, catches a hung process behind a live socket.
     INVALID_ARGUMENT (no or bad Hello), ALREADY_EXISTS (another agent of this party is connected).
     """
+    Renew: _grpc.UnaryUnaryMultiCallable[_agents_pb2.RenewRequest, _agents_pb2.RenewResponse]
+    """Signs a new key for the party that asks with a certificate that is still good; that one stays
+    good until it expires. INVALID_ARGUMENT (request), UNAVAILABLE (no signing key here).
+    """
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -54,6 +58,10 @@ class AgentServiceAsyncStub(AgentServiceStub):
     the commit and not before. Liveness is HTTP/2 keepalive; Heartbeat, once in
     Welcome.heartbeat_s, catches a hung process behind a live socket.
     INVALID_ARGUMENT (no or bad Hello), ALREADY_EXISTS (another agent of this party is connected).
+    """
+    Renew: _aio.UnaryUnaryMultiCallable[_agents_pb2.RenewRequest, _agents_pb2.RenewResponse]  # type: ignore[assignment]
+    """Signs a new key for the party that asks with a certificate that is still good; that one stays
+    good until it expires. INVALID_ARGUMENT (request), UNAVAILABLE (no signing key here).
     """
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,6 +79,16 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         the commit and not before. Liveness is HTTP/2 keepalive; Heartbeat, once in
         Welcome.heartbeat_s, catches a hung process behind a live socket.
         INVALID_ARGUMENT (no or bad Hello), ALREADY_EXISTS (another agent of this party is connected).
+        """
+
+    @_abc_1.abstractmethod
+    def Renew(
+        self,
+        request: _agents_pb2.RenewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.RenewResponse, _abc.Awaitable[_agents_pb2.RenewResponse]]:
+        """Signs a new key for the party that asks with a certificate that is still good; that one stays
+        good until it expires. INVALID_ARGUMENT (request), UNAVAILABLE (no signing key here).
         """
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -90,3 +90,29 @@ class GetPartyResponse(_message.Message):
     PARTY_FIELD_NUMBER: _ClassVar[int]
     party: Party
     def __init__(self, party: _Optional[_Union[Party, _Mapping]] = ...) -> None: ...
+
+class AddPartyRequest(_message.Message):
+    __slots__ = ("federated_id", "valid_hours")
+    FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
+    VALID_HOURS_FIELD_NUMBER: _ClassVar[int]
+    federated_id: str
+    valid_hours: int
+    def __init__(self, federated_id: _Optional[str] = ..., valid_hours: _Optional[int] = ...) -> None: ...
+
+class AddPartyResponse(_message.Message):
+    __slots__ = ("enrolment_token", "expires_at")
+    ENROLMENT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    enrolment_token: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, enrolment_token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RevokePartyRequest(_message.Message):
+    __slots__ = ("federated_id",)
+    FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
+    federated_id: str
+    def __init__(self, federated_id: _Optional[str] = ...) -> None: ...
+
+class RevokePartyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -55,6 +55,16 @@ class PartyServiceStub:
                 request_serializer=flow__wire_dot_parties__pb2.ResumePartyRequest.SerializeToString,
                 response_deserializer=flow__wire_dot_parties__pb2.ResumePartyResponse.FromString,
                 _registered_method=True)
+        self.Add = channel.unary_unary(
+                '/fedflow.v1.PartyService/Add',
+                request_serializer=flow__wire_dot_parties__pb2.AddPartyRequest.SerializeToString,
+                response_deserializer=flow__wire_dot_parties__pb2.AddPartyResponse.FromString,
+                _registered_method=True)
+        self.Revoke = channel.unary_unary(
+                '/fedflow.v1.PartyService/Revoke',
+                request_serializer=flow__wire_dot_parties__pb2.RevokePartyRequest.SerializeToString,
+                response_deserializer=flow__wire_dot_parties__pb2.RevokePartyResponse.FromString,
+                _registered_method=True)
 
 
 class PartyServiceServicer:
@@ -89,6 +99,23 @@ class PartyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Add(self, request, context):
+        """Gives a one-time token with which the site's agent gets its certificate. The answer holds
+        it, once and never again; tokens of this party that were not used are void from now on.
+        INVALID_ARGUMENT (id, time), UNAVAILABLE (this replica holds no signing key).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Revoke(self, request, context):
+        """Ends the party's connection at once and refuses its certificates for good; unused tokens are
+        void. Its lost party runs end as given up, the others as lost until then. NOT_FOUND. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PartyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +138,16 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     servicer.Resume,
                     request_deserializer=flow__wire_dot_parties__pb2.ResumePartyRequest.FromString,
                     response_serializer=flow__wire_dot_parties__pb2.ResumePartyResponse.SerializeToString,
+            ),
+            'Add': grpc.unary_unary_rpc_method_handler(
+                    servicer.Add,
+                    request_deserializer=flow__wire_dot_parties__pb2.AddPartyRequest.FromString,
+                    response_serializer=flow__wire_dot_parties__pb2.AddPartyResponse.SerializeToString,
+            ),
+            'Revoke': grpc.unary_unary_rpc_method_handler(
+                    servicer.Revoke,
+                    request_deserializer=flow__wire_dot_parties__pb2.RevokePartyRequest.FromString,
+                    response_serializer=flow__wire_dot_parties__pb2.RevokePartyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +259,60 @@ class PartyService:
             '/fedflow.v1.PartyService/Resume',
             flow__wire_dot_parties__pb2.ResumePartyRequest.SerializeToString,
             flow__wire_dot_parties__pb2.ResumePartyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Add(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedflow.v1.PartyService/Add',
+            flow__wire_dot_parties__pb2.AddPartyRequest.SerializeToString,
+            flow__wire_dot_parties__pb2.AddPartyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Revoke(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedflow.v1.PartyService/Revoke',
+            flow__wire_dot_parties__pb2.RevokePartyRequest.SerializeToString,
+            flow__wire_dot_parties__pb2.RevokePartyResponse.FromString,
             options,
             channel_credentials,
             insecure,

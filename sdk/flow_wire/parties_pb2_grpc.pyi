@@ -41,6 +41,15 @@ class PartyServiceStub:
     """The party takes no new work, and what runs there goes on. NOT_FOUND. Idempotent."""
     Resume: _grpc.UnaryUnaryMultiCallable[_parties_pb2.ResumePartyRequest, _parties_pb2.ResumePartyResponse]
     """The party takes new work again. NOT_FOUND. Idempotent."""
+    Add: _grpc.UnaryUnaryMultiCallable[_parties_pb2.AddPartyRequest, _parties_pb2.AddPartyResponse]
+    """Gives a one-time token with which the site's agent gets its certificate. The answer holds
+    it, once and never again; tokens of this party that were not used are void from now on.
+    INVALID_ARGUMENT (id, time), UNAVAILABLE (this replica holds no signing key).
+    """
+    Revoke: _grpc.UnaryUnaryMultiCallable[_parties_pb2.RevokePartyRequest, _parties_pb2.RevokePartyResponse]
+    """Ends the party's connection at once and refuses its certificates for good; unused tokens are
+    void. Its lost party runs end as given up, the others as lost until then. NOT_FOUND. Idempotent.
+    """
 
 @_typing.type_check_only
 class PartyServiceAsyncStub(PartyServiceStub):
@@ -55,6 +64,15 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """The party takes no new work, and what runs there goes on. NOT_FOUND. Idempotent."""
     Resume: _aio.UnaryUnaryMultiCallable[_parties_pb2.ResumePartyRequest, _parties_pb2.ResumePartyResponse]  # type: ignore[assignment]
     """The party takes new work again. NOT_FOUND. Idempotent."""
+    Add: _aio.UnaryUnaryMultiCallable[_parties_pb2.AddPartyRequest, _parties_pb2.AddPartyResponse]  # type: ignore[assignment]
+    """Gives a one-time token with which the site's agent gets its certificate. The answer holds
+    it, once and never again; tokens of this party that were not used are void from now on.
+    INVALID_ARGUMENT (id, time), UNAVAILABLE (this replica holds no signing key).
+    """
+    Revoke: _aio.UnaryUnaryMultiCallable[_parties_pb2.RevokePartyRequest, _parties_pb2.RevokePartyResponse]  # type: ignore[assignment]
+    """Ends the party's connection at once and refuses its certificates for good; unused tokens are
+    void. Its lost party runs end as given up, the others as lost until then. NOT_FOUND. Idempotent.
+    """
 
 class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
     """The sites that have connected at least once."""
@@ -90,5 +108,26 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_parties_pb2.ResumePartyResponse, _abc.Awaitable[_parties_pb2.ResumePartyResponse]]:
         """The party takes new work again. NOT_FOUND. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def Add(
+        self,
+        request: _parties_pb2.AddPartyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_parties_pb2.AddPartyResponse, _abc.Awaitable[_parties_pb2.AddPartyResponse]]:
+        """Gives a one-time token with which the site's agent gets its certificate. The answer holds
+        it, once and never again; tokens of this party that were not used are void from now on.
+        INVALID_ARGUMENT (id, time), UNAVAILABLE (this replica holds no signing key).
+        """
+
+    @_abc_1.abstractmethod
+    def Revoke(
+        self,
+        request: _parties_pb2.RevokePartyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_parties_pb2.RevokePartyResponse, _abc.Awaitable[_parties_pb2.RevokePartyResponse]]:
+        """Ends the party's connection at once and refuses its certificates for good; unused tokens are
+        void. Its lost party runs end as given up, the others as lost until then. NOT_FOUND. Idempotent.
+        """
 
 def add_PartyServiceServicer_to_server(servicer: PartyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

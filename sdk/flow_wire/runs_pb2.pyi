@@ -113,7 +113,7 @@ class Snapshot(_message.Message):
     def __init__(self, template_id: _Optional[str] = ..., template: _Optional[_Union[_templates_pb2.TemplateSpec, _Mapping]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "task_id", "number", "status", "message", "snapshot", "party_runs", "created_at", "ended_at", "retry_of", "retry_at")
+    __slots__ = ("run_id", "task_id", "number", "status", "message", "snapshot", "party_runs", "created_at", "ended_at", "retry_of", "retry_at", "requested_by")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,7 @@ class Run(_message.Message):
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     RETRY_OF_FIELD_NUMBER: _ClassVar[int]
     RETRY_AT_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     task_id: str
     number: int
@@ -136,7 +137,8 @@ class Run(_message.Message):
     ended_at: _timestamp_pb2.Timestamp
     retry_of: str
     retry_at: _timestamp_pb2.Timestamp
-    def __init__(self, run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., number: _Optional[int] = ..., status: _Optional[_Union[RunStatus, str]] = ..., message: _Optional[str] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., party_runs: _Optional[_Iterable[_Union[PartyRun, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retry_of: _Optional[str] = ..., retry_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    requested_by: str
+    def __init__(self, run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., number: _Optional[int] = ..., status: _Optional[_Union[RunStatus, str]] = ..., message: _Optional[str] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., party_runs: _Optional[_Iterable[_Union[PartyRun, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retry_of: _Optional[str] = ..., retry_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., requested_by: _Optional[str] = ...) -> None: ...
 
 class GetRunRequest(_message.Message):
     __slots__ = ("run_id",)

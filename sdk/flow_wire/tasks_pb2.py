@@ -27,7 +27,7 @@ from flow_wire import runs_pb2 as flow__wire_dot_runs__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x66low_wire/tasks.proto\x12\nfedflow.v1\x1a\x16\x66low_wire/common.proto\x1a\x14\x66low_wire/runs.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\tPartyData\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66\x65\x64\x65rated_data\x18\x02 \x01(\t\"{\n\x08TaskSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0btemplate_id\x18\x02 \x01(\t\x12\x13\n\x06remark\x18\x03 \x01(\tH\x00\x88\x01\x01\x12,\n\rfederate_data\x18\x04 \x03(\x0b\x32\x15.fedflow.v1.PartyDataB\t\n\x07_remark\"\xb3\x02\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.fedflow.v1.TaskSpec\x12*\n\x06status\x18\x03 \x01(\x0e\x32\x15.fedflow.v1.RunStatusH\x00\x88\x01\x01\x12\x13\n\x06run_id\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x0brun_message\x18\x05 \x01(\t\x12(\n\nparty_runs\x18\x06 \x03(\x0b\x32\x14.fedflow.v1.PartyRun\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bmodify_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_statusB\t\n\x07_run_id\"7\n\x11\x43reateTaskRequest\x12\"\n\x04spec\x18\x01 \x01(\x0b\x32\x14.fedflow.v1.TaskSpec\"%\n\x12\x43reateTaskResponse\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"H\n\x11UpdateTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.fedflow.v1.TaskSpec\"\x14\n\x12UpdateTaskResponse\"!\n\x0eGetTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"1\n\x0fGetTaskResponse\x12\x1e\n\x04task\x18\x01 \x01(\x0b\x32\x10.fedflow.v1.Task\"b\n\x10ListTasksRequest\x12\x11\n\x04page\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x03 \x01(\tB\x07\n\x05_pageB\x08\n\x06_limit\"H\n\x11ListTasksResponse\x12\x1f\n\x05tasks\x18\x01 \x03(\x0b\x32\x10.fedflow.v1.Task\x12\x12\n\ntask_count\x18\x02 \x01(\x03\"$\n\x11\x44\x65leteTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteTaskResponse\"\x9d\x01\n\x10StartTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x06\x65pochs\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0fhyper_parameter\x18\x03 \x01(\x0b\x32\x16.fedflow.v1.StringList\x12\x13\n\x0b\x65nable_smpc\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\t\n\x07_epochs\"#\n\x11StartTaskResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"6\n\x0fStopTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x12\n\x10StopTaskResponse\"2\n\x0fWaitTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"2\n\x10WaitTaskResponse\x12\x1e\n\x04task\x18\x01 \x01(\x0b\x32\x10.fedflow.v1.Task2\xbb\x04\n\x0bTaskService\x12G\n\x06\x43reate\x12\x1d.fedflow.v1.CreateTaskRequest\x1a\x1e.fedflow.v1.CreateTaskResponse\x12G\n\x06Update\x12\x1d.fedflow.v1.UpdateTaskRequest\x1a\x1e.fedflow.v1.UpdateTaskResponse\x12>\n\x03Get\x12\x1a.fedflow.v1.GetTaskRequest\x1a\x1b.fedflow.v1.GetTaskResponse\x12\x43\n\x04List\x12\x1c.fedflow.v1.ListTasksRequest\x1a\x1d.fedflow.v1.ListTasksResponse\x12G\n\x06\x44\x65lete\x12\x1d.fedflow.v1.DeleteTaskRequest\x1a\x1e.fedflow.v1.DeleteTaskResponse\x12\x44\n\x05Start\x12\x1c.fedflow.v1.StartTaskRequest\x1a\x1d.fedflow.v1.StartTaskResponse\x12\x41\n\x04Stop\x12\x1b.fedflow.v1.StopTaskRequest\x1a\x1c.fedflow.v1.StopTaskResponse\x12\x43\n\x04Wait\x12\x1b.fedflow.v1.WaitTaskRequest\x1a\x1c.fedflow.v1.WaitTaskResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x66low_wire/tasks.proto\x12\nfedflow.v1\x1a\x16\x66low_wire/common.proto\x1a\x14\x66low_wire/runs.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\tPartyData\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66\x65\x64\x65rated_data\x18\x02 \x01(\t\"{\n\x08TaskSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0btemplate_id\x18\x02 \x01(\t\x12\x13\n\x06remark\x18\x03 \x01(\tH\x00\x88\x01\x01\x12,\n\rfederate_data\x18\x04 \x03(\x0b\x32\x15.fedflow.v1.PartyDataB\t\n\x07_remark\"\xc2\x02\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.fedflow.v1.TaskSpec\x12*\n\x06status\x18\x03 \x01(\x0e\x32\x15.fedflow.v1.RunStatusH\x00\x88\x01\x01\x12\x13\n\x06run_id\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x0brun_message\x18\x05 \x01(\t\x12(\n\nparty_runs\x18\x06 \x03(\x0b\x32\x14.fedflow.v1.PartyRun\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bmodify_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\t \x01(\tB\t\n\x07_statusB\t\n\x07_run_id\"7\n\x11\x43reateTaskRequest\x12\"\n\x04spec\x18\x01 \x01(\x0b\x32\x14.fedflow.v1.TaskSpec\"%\n\x12\x43reateTaskResponse\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"H\n\x11UpdateTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.fedflow.v1.TaskSpec\"\x14\n\x12UpdateTaskResponse\"!\n\x0eGetTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"1\n\x0fGetTaskResponse\x12\x1e\n\x04task\x18\x01 \x01(\x0b\x32\x10.fedflow.v1.Task\"b\n\x10ListTasksRequest\x12\x11\n\x04page\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x03 \x01(\tB\x07\n\x05_pageB\x08\n\x06_limit\"H\n\x11ListTasksResponse\x12\x1f\n\x05tasks\x18\x01 \x03(\x0b\x32\x10.fedflow.v1.Task\x12\x12\n\ntask_count\x18\x02 \x01(\x03\"$\n\x11\x44\x65leteTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteTaskResponse\"\x9d\x01\n\x10StartTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x06\x65pochs\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0fhyper_parameter\x18\x03 \x01(\x0b\x32\x16.fedflow.v1.StringList\x12\x13\n\x0b\x65nable_smpc\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\t\n\x07_epochs\"#\n\x11StartTaskResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"6\n\x0fStopTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x12\n\x10StopTaskResponse\"2\n\x0fWaitTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"2\n\x10WaitTaskResponse\x12\x1e\n\x04task\x18\x01 \x01(\x0b\x32\x10.fedflow.v1.Task2\xbb\x04\n\x0bTaskService\x12G\n\x06\x43reate\x12\x1d.fedflow.v1.CreateTaskRequest\x1a\x1e.fedflow.v1.CreateTaskResponse\x12G\n\x06Update\x12\x1d.fedflow.v1.UpdateTaskRequest\x1a\x1e.fedflow.v1.UpdateTaskResponse\x12>\n\x03Get\x12\x1a.fedflow.v1.GetTaskRequest\x1a\x1b.fedflow.v1.GetTaskResponse\x12\x43\n\x04List\x12\x1c.fedflow.v1.ListTasksRequest\x1a\x1d.fedflow.v1.ListTasksResponse\x12G\n\x06\x44\x65lete\x12\x1d.fedflow.v1.DeleteTaskRequest\x1a\x1e.fedflow.v1.DeleteTaskResponse\x12\x44\n\x05Start\x12\x1c.fedflow.v1.StartTaskRequest\x1a\x1d.fedflow.v1.StartTaskResponse\x12\x41\n\x04Stop\x12\x1b.fedflow.v1.StopTaskRequest\x1a\x1c.fedflow.v1.StopTaskResponse\x12\x43\n\x04Wait\x12\x1b.fedflow.v1.WaitTaskRequest\x1a\x1c.fedflow.v1.WaitTaskResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,39 +39,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASKSPEC']._serialized_start=175
   _globals['_TASKSPEC']._serialized_end=298
   _globals['_TASK']._serialized_start=301
-  _globals['_TASK']._serialized_end=608
-  _globals['_CREATETASKREQUEST']._serialized_start=610
-  _globals['_CREATETASKREQUEST']._serialized_end=665
-  _globals['_CREATETASKRESPONSE']._serialized_start=667
-  _globals['_CREATETASKRESPONSE']._serialized_end=704
-  _globals['_UPDATETASKREQUEST']._serialized_start=706
-  _globals['_UPDATETASKREQUEST']._serialized_end=778
-  _globals['_UPDATETASKRESPONSE']._serialized_start=780
-  _globals['_UPDATETASKRESPONSE']._serialized_end=800
-  _globals['_GETTASKREQUEST']._serialized_start=802
-  _globals['_GETTASKREQUEST']._serialized_end=835
-  _globals['_GETTASKRESPONSE']._serialized_start=837
-  _globals['_GETTASKRESPONSE']._serialized_end=886
-  _globals['_LISTTASKSREQUEST']._serialized_start=888
-  _globals['_LISTTASKSREQUEST']._serialized_end=986
-  _globals['_LISTTASKSRESPONSE']._serialized_start=988
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1060
-  _globals['_DELETETASKREQUEST']._serialized_start=1062
-  _globals['_DELETETASKREQUEST']._serialized_end=1098
-  _globals['_DELETETASKRESPONSE']._serialized_start=1100
-  _globals['_DELETETASKRESPONSE']._serialized_end=1120
-  _globals['_STARTTASKREQUEST']._serialized_start=1123
-  _globals['_STARTTASKREQUEST']._serialized_end=1280
-  _globals['_STARTTASKRESPONSE']._serialized_start=1282
-  _globals['_STARTTASKRESPONSE']._serialized_end=1317
-  _globals['_STOPTASKREQUEST']._serialized_start=1319
-  _globals['_STOPTASKREQUEST']._serialized_end=1373
-  _globals['_STOPTASKRESPONSE']._serialized_start=1375
-  _globals['_STOPTASKRESPONSE']._serialized_end=1393
-  _globals['_WAITTASKREQUEST']._serialized_start=1395
-  _globals['_WAITTASKREQUEST']._serialized_end=1445
-  _globals['_WAITTASKRESPONSE']._serialized_start=1447
-  _globals['_WAITTASKRESPONSE']._serialized_end=1497
-  _globals['_TASKSERVICE']._serialized_start=1500
-  _globals['_TASKSERVICE']._serialized_end=2071
+  _globals['_TASK']._serialized_end=623
+  _globals['_CREATETASKREQUEST']._serialized_start=625
+  _globals['_CREATETASKREQUEST']._serialized_end=680
+  _globals['_CREATETASKRESPONSE']._serialized_start=682
+  _globals['_CREATETASKRESPONSE']._serialized_end=719
+  _globals['_UPDATETASKREQUEST']._serialized_start=721
+  _globals['_UPDATETASKREQUEST']._serialized_end=793
+  _globals['_UPDATETASKRESPONSE']._serialized_start=795
+  _globals['_UPDATETASKRESPONSE']._serialized_end=815
+  _globals['_GETTASKREQUEST']._serialized_start=817
+  _globals['_GETTASKREQUEST']._serialized_end=850
+  _globals['_GETTASKRESPONSE']._serialized_start=852
+  _globals['_GETTASKRESPONSE']._serialized_end=901
+  _globals['_LISTTASKSREQUEST']._serialized_start=903
+  _globals['_LISTTASKSREQUEST']._serialized_end=1001
+  _globals['_LISTTASKSRESPONSE']._serialized_start=1003
+  _globals['_LISTTASKSRESPONSE']._serialized_end=1075
+  _globals['_DELETETASKREQUEST']._serialized_start=1077
+  _globals['_DELETETASKREQUEST']._serialized_end=1113
+  _globals['_DELETETASKRESPONSE']._serialized_start=1115
+  _globals['_DELETETASKRESPONSE']._serialized_end=1135
+  _globals['_STARTTASKREQUEST']._serialized_start=1138
+  _globals['_STARTTASKREQUEST']._serialized_end=1295
+  _globals['_STARTTASKRESPONSE']._serialized_start=1297
+  _globals['_STARTTASKRESPONSE']._serialized_end=1332
+  _globals['_STOPTASKREQUEST']._serialized_start=1334
+  _globals['_STOPTASKREQUEST']._serialized_end=1388
+  _globals['_STOPTASKRESPONSE']._serialized_start=1390
+  _globals['_STOPTASKRESPONSE']._serialized_end=1408
+  _globals['_WAITTASKREQUEST']._serialized_start=1410
+  _globals['_WAITTASKREQUEST']._serialized_end=1460
+  _globals['_WAITTASKRESPONSE']._serialized_start=1462
+  _globals['_WAITTASKRESPONSE']._serialized_end=1512
+  _globals['_TASKSERVICE']._serialized_start=1515
+  _globals['_TASKSERVICE']._serialized_end=2086
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ class TaskSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., template_id: _Optional[str] = ..., remark: _Optional[str] = ..., federate_data: _Optional[_Iterable[_Union[PartyData, _Mapping]]] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("task_id", "spec", "status", "run_id", "run_message", "party_runs", "create_time", "modify_time")
+    __slots__ = ("task_id", "spec", "status", "run_id", "run_message", "party_runs", "create_time", "modify_time", "owner")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Task(_message.Message):
     PARTY_RUNS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     MODIFY_TIME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     spec: TaskSpec
     status: _runs_pb2.RunStatus
@@ -49,7 +50,8 @@ class Task(_message.Message):
     party_runs: _containers.RepeatedCompositeFieldContainer[_runs_pb2.PartyRun]
     create_time: _timestamp_pb2.Timestamp
     modify_time: _timestamp_pb2.Timestamp
-    def __init__(self, task_id: _Optional[str] = ..., spec: _Optional[_Union[TaskSpec, _Mapping]] = ..., status: _Optional[_Union[_runs_pb2.RunStatus, str]] = ..., run_id: _Optional[str] = ..., run_message: _Optional[str] = ..., party_runs: _Optional[_Iterable[_Union[_runs_pb2.PartyRun, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., modify_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    owner: str
+    def __init__(self, task_id: _Optional[str] = ..., spec: _Optional[_Union[TaskSpec, _Mapping]] = ..., status: _Optional[_Union[_runs_pb2.RunStatus, str]] = ..., run_id: _Optional[str] = ..., run_message: _Optional[str] = ..., party_runs: _Optional[_Iterable[_Union[_runs_pb2.PartyRun, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., modify_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., owner: _Optional[str] = ...) -> None: ...
 
 class CreateTaskRequest(_message.Message):
     __slots__ = ("spec",)

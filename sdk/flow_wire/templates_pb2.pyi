@@ -114,16 +114,18 @@ class TemplateSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., remark: _Optional[str] = ..., hyper_parameter: _Optional[_Union[_common_pb2.StringList, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[Network, str]] = ..., start_deadline_s: _Optional[int] = ..., prepare_deadline_s: _Optional[int] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[OnDisconnect, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ...) -> None: ...
 
 class Template(_message.Message):
-    __slots__ = ("template_id", "spec", "create_time", "modify_time")
+    __slots__ = ("template_id", "spec", "create_time", "modify_time", "owner")
     TEMPLATE_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     MODIFY_TIME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
     template_id: str
     spec: TemplateSpec
     create_time: _timestamp_pb2.Timestamp
     modify_time: _timestamp_pb2.Timestamp
-    def __init__(self, template_id: _Optional[str] = ..., spec: _Optional[_Union[TemplateSpec, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., modify_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    owner: str
+    def __init__(self, template_id: _Optional[str] = ..., spec: _Optional[_Union[TemplateSpec, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., modify_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., owner: _Optional[str] = ...) -> None: ...
 
 class CreateTemplateRequest(_message.Message):
     __slots__ = ("spec",)

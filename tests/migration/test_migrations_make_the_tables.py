@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flow_server.storage import schema
 from flow_server.storage.address import parse
+from flow_server.storage.all_tables import metadata
 from flow_server.storage.engine import make_engine
-from flow_server.storage.tables import metadata
 
 _CATALOGUE = {
     "columns": """

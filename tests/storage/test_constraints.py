@@ -18,13 +18,15 @@ from sqlalchemy.exc import IntegrityError
 from flow_contract.lifecycle import PartyRunState, RunStatus, is_final, is_final_status
 from flow_server.storage.tables import (
     events,
-    metadata,
     parties,
     party_runs,
     runs,
     tasks,
     templates,
 )
+
+# Those of the flow; identities have their own page.
+_TABLES = (templates, tasks, runs, party_runs, events, parties)
 
 _T = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -342,13 +344,11 @@ async def test_never(never, engine):
 def test_every_rule_of_the_schema_has_a_sentence():
     rules = {
         constraint.name
-        for table in metadata.tables.values()
+        for table in _TABLES
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint | UniqueConstraint | ForeignKeyConstraint)
     }
-    rules |= {
-        index.name for table in metadata.tables.values() for index in table.indexes if index.unique
-    }
+    rules |= {index.name for table in _TABLES for index in table.indexes if index.unique}
     assert {never.rule for never in _NEVER} == {str(rule) for rule in rules}
 
 

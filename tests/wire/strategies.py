@@ -72,7 +72,12 @@ template_specs = st.builds(
     retry=st.builds(RetryPolicy, max_retries=int32, backoff_s=int32, on_nonzero_exit=st.booleans()),
 )
 templates = st.builds(
-    Template, template_id=text, spec=template_specs, create_time=times, modify_time=times
+    Template,
+    template_id=text,
+    spec=template_specs,
+    create_time=times,
+    modify_time=times,
+    owner=text,
 )
 
 party_runs = st.builds(
@@ -114,6 +119,7 @@ runs = st.builds(
     ended_at=maybe(times),
     retry_of=maybe(text),
     retry_at=maybe(times),
+    requested_by=text,
 )
 
 party_data = st.builds(PartyData, federated_id=text, federated_data=text)
@@ -130,6 +136,7 @@ _task = {
     "run_message": text,
     "create_time": times,
     "modify_time": times,
+    "owner": text,
 }
 never_started_tasks = st.builds(
     Task, **_task, status=st.none(), run_id=st.none(), party_runs=st.none()
@@ -190,6 +197,9 @@ workload_specs = st.builds(
     stop_grace_s=int32,
     run_timeout_s=maybe(int32),
     on_disconnect=on_disconnects,
+    requested_by=text,
+    template_id=text,
+    template_name=text,
 )
 assignments = st.builds(
     Assignment,

@@ -2,10 +2,12 @@
 
 import pytest
 
+from flow_contract.access import Right, Role
+from flow_contract.audit import Outcome
 from flow_contract.errors import InvalidArgument
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
 from flow_contract.templates import Network
-from flow_wire import runs_pb2, templates_pb2
+from flow_wire import audit_pb2, runs_pb2, templates_pb2, users_pb2
 from flow_wire.codec import enums
 
 CODECS = [
@@ -13,6 +15,9 @@ CODECS = [
     (enums.PARTY_RUN_STATE, PartyRunState, runs_pb2.PartyRunState),
     (enums.DESIRED, Desired, runs_pb2.Desired),
     (enums.NETWORK, Network, templates_pb2.Network),
+    (enums.ROLE, Role, users_pb2.Role),
+    (enums.RIGHT, Right, users_pb2.Right),
+    (enums.OUTCOME, Outcome, audit_pb2.Outcome),
 ]
 each_codec = pytest.mark.parametrize(("codec", "contract", "wire"), CODECS)
 

@@ -45,6 +45,9 @@ def encode_workload_spec(spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
         stop_grace_s=spec.stop_grace_s,
         run_timeout_s=spec.run_timeout_s,
         on_disconnect=encode_on_disconnect(spec.on_disconnect),
+        requested_by=spec.requested_by,
+        template_id=spec.template_id,
+        template_name=spec.template_name,
     )
 
 
@@ -77,6 +80,9 @@ def decode_workload_spec(wire: agents_pb2.WorkloadSpec) -> WorkloadSpec:
         stop_grace_s=wire.stop_grace_s,
         run_timeout_s=wire.run_timeout_s if wire.HasField("run_timeout_s") else None,
         on_disconnect=decode_on_disconnect(wire.on_disconnect),
+        requested_by=wire.requested_by,
+        template_id=wire.template_id,
+        template_name=wire.template_name,
     )
 
 

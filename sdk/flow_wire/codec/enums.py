@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, cast
 
-from flow_contract import lifecycle, templates
+from flow_contract import access, audit, lifecycle, templates
 from flow_contract.errors import InvalidArgument
-from flow_wire import runs_pb2, templates_pb2
+from flow_wire import audit_pb2, runs_pb2, templates_pb2, users_pb2
 
 E = TypeVar("E", bound=StrEnum)
 W = TypeVar("W", bound=int)
@@ -53,3 +53,6 @@ RUN_STATUS = EnumCodec(lifecycle.RunStatus, runs_pb2.RunStatus, "RUN_STATUS")
 PARTY_RUN_STATE = EnumCodec(lifecycle.PartyRunState, runs_pb2.PartyRunState, "PARTY_RUN_STATE")
 DESIRED = EnumCodec(lifecycle.Desired, runs_pb2.Desired, "DESIRED")
 NETWORK = EnumCodec(templates.Network, templates_pb2.Network, "NETWORK")
+ROLE = EnumCodec(access.Role, users_pb2.Role, "ROLE")
+RIGHT = EnumCodec(access.Right, users_pb2.Right, "RIGHT")
+OUTCOME = EnumCodec(audit.Outcome, audit_pb2.Outcome, "OUTCOME")

@@ -74,6 +74,7 @@ def encode_run(run: Run) -> runs_pb2.Run:
         ),
         party_runs=[encode_party_run(party_run) for party_run in run.party_runs],
         retry_of=run.retry_of,
+        requested_by=run.requested_by,
     )
     encode_time(wire.retry_at, run.retry_at)
     encode_time(wire.created_at, run.created_at)
@@ -101,4 +102,5 @@ def decode_run(wire: runs_pb2.Run) -> Run:
         ended_at=decode_time(wire, "ended_at"),
         retry_of=wire.retry_of if wire.HasField("retry_of") else None,
         retry_at=decode_time(wire, "retry_at"),
+        requested_by=wire.requested_by,
     )

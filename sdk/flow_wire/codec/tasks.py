@@ -45,6 +45,7 @@ def encode_task(task: Task) -> tasks_pb2.Task:
         run_id=task.run_id,
         run_message=task.run_message,
         party_runs=[encode_party_run(party_run) for party_run in task.party_runs or ()],
+        owner=task.owner,
     )
     encode_time(wire.create_time, task.create_time)
     encode_time(wire.modify_time, task.modify_time)
@@ -65,6 +66,7 @@ def decode_task(wire: tasks_pb2.Task) -> Task:
         else None,
         create_time=decode_required_time(wire, "create_time"),
         modify_time=decode_required_time(wire, "modify_time"),
+        owner=wire.owner,
     )
 
 

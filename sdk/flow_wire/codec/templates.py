@@ -151,7 +151,9 @@ def decode_template_spec(wire: templates_pb2.TemplateSpec) -> TemplateSpec:
 def encode_template(template: Template) -> templates_pb2.Template:
     """Contract to wire."""
     wire = templates_pb2.Template(
-        template_id=template.template_id, spec=encode_template_spec(template.spec)
+        template_id=template.template_id,
+        spec=encode_template_spec(template.spec),
+        owner=template.owner,
     )
     encode_time(wire.create_time, template.create_time)
     encode_time(wire.modify_time, template.modify_time)
@@ -165,4 +167,5 @@ def decode_template(wire: templates_pb2.Template) -> Template:
         spec=decode_template_spec(wire.spec),
         create_time=decode_required_time(wire, "create_time"),
         modify_time=decode_required_time(wire, "modify_time"),
+        owner=wire.owner,
     )

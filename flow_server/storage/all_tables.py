@@ -1,0 +1,18 @@
+"""Every table of the schema: who needs the whole asks here, so that none is forgotten."""
+
+from flow_server.storage import columns, identity_tables, tables
+
+metadata = columns.metadata
+TABLES = (
+    tables.templates,
+    tables.tasks,
+    tables.runs,
+    tables.party_runs,
+    tables.events,
+    tables.parties,
+    identity_tables.users,
+    identity_tables.tokens,
+    identity_tables.enrolments,
+    identity_tables.certificates,
+    identity_tables.audit,
+)
