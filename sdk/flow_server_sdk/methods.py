@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flow_wire import parties_pb2, runs_pb2, tasks_pb2, templates_pb2
+from flow_wire import audit_pb2, parties_pb2, runs_pb2, tasks_pb2, templates_pb2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +59,7 @@ LIST_PARTIES = _party("List", parties_pb2.ListPartiesResponse)
 GET_PARTY = _party("Get", parties_pb2.GetPartyResponse)
 DRAIN_PARTY = _party("Drain", parties_pb2.DrainPartyResponse)
 RESUME_PARTY = _party("Resume", parties_pb2.ResumePartyResponse)
+
+LIST_AUDIT = Method(
+    path="/fedflow.v1.AuditService/List", response=audit_pb2.ListAuditResponse, repeatable=True
+)

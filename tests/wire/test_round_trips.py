@@ -12,7 +12,7 @@ from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters
 from flow_contract.templates import GpuRequest, Network, Resources, TemplateSpec
 from flow_wire import agents_pb2, runs_pb2, tasks_pb2, templates_pb2
-from flow_wire.codec import assignments, parties, runs, tasks, templates
+from flow_wire.codec import assignments, audit, parties, runs, tasks, templates
 from tests.wire import strategies
 
 PAIRS = {
@@ -29,6 +29,7 @@ PAIRS = {
     "assignment": (assignments, strategies.assignments),
     "workload_spec": (assignments, strategies.workload_specs),
     "report": (assignments, strategies.reports),
+    "audit_entry": (audit, strategies.audit_entries),
 }
 # No message of their own: tested below, or through the messages that hold them.
 PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason"}
