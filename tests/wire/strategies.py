@@ -223,21 +223,16 @@ reports = st.builds(
     finished_at=maybe(times),
 )
 
-audit_entries = st.builds(
-    AuditEntry,
-    sequence=int64,
-    act=st.builds(
-        Act,
-        at=times,
-        actor_kind=text,
-        actor=text,
-        address=text,
-        action=text,
-        subject_kind=text,
-        subject_id=text,
-        outcome=st.sampled_from(Outcome),
-        detail=env,
-    ),
-    previous_hash=text,
-    hash=text,
+acts = st.builds(
+    Act,
+    at=times,
+    actor_kind=text,
+    actor=text,
+    address=text,
+    action=text,
+    subject_kind=text,
+    subject_id=text,
+    outcome=st.sampled_from(Outcome),
+    detail=env,
 )
+audit_entries = st.builds(AuditEntry, sequence=int64, act=acts, previous_hash=text, hash=text)

@@ -29,6 +29,7 @@ PAIRS = {
     "assignment": (assignments, strategies.assignments),
     "workload_spec": (assignments, strategies.workload_specs),
     "report": (assignments, strategies.reports),
+    "act": (audit, strategies.acts),
     "audit_entry": (audit, strategies.audit_entries),
 }
 # No message of their own: tested below, or through the messages that hold them.
@@ -69,7 +70,7 @@ def test_contract_and_wire_have_the_same_fields(room, data):
 
 
 def test_every_codec_function_has_its_opposite_and_its_test():
-    modules = (assignments, parties, runs, tasks, templates)
+    modules = (assignments, audit, parties, runs, tasks, templates)
     names = {
         name
         for module in modules

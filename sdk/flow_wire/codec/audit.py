@@ -6,11 +6,9 @@ from flow_wire.codec.enums import OUTCOME
 from flow_wire.codec.times import decode_required_time, encode_time
 
 
-def encode_audit_entry(entry: AuditEntry) -> audit_pb2.AuditEntry:
+def encode_act(act: Act) -> audit_pb2.Act:
     """Contract to wire."""
-    act = entry.act
-    wire = audit_pb2.AuditEntry(
-        sequence=entry.sequence,
+    wire = audit_pb2.Act(
         actor_kind=act.actor_kind,
         actor=act.actor,
         address=act.address,
@@ -19,32 +17,45 @@ def encode_audit_entry(entry: AuditEntry) -> audit_pb2.AuditEntry:
         subject_id=act.subject_id,
         outcome=OUTCOME.encode(act.outcome),
         detail=act.detail,
-        previous_hash=entry.previous_hash,
-        hash=entry.hash,
     )
     encode_time(wire.at, act.at)
     return wire
 
 
-def decode_audit_entry(wire: audit_pb2.AuditEntry) -> AuditEntry:
+def decode_act(wire: audit_pb2.Act) -> Act:
     """Wire to contract.
 
     Raises:
         InvalidArgument: the outcome is not a known value, or the time can't be read.
     """
+    return Act(
+        at=decode_required_time(wire, "at"),
+        actor_kind=wire.actor_kind,
+        actor=wire.actor,
+        address=wire.address,
+        action=wire.action,
+        subject_kind=wire.subject_kind,
+        subject_id=wire.subject_id,
+        outcome=OUTCOME.decode(wire.outcome, "outcome"),
+        detail=dict(wire.detail),
+    )
+
+
+def encode_audit_entry(entry: AuditEntry) -> audit_pb2.AuditEntry:
+    """Contract to wire."""
+    return audit_pb2.AuditEntry(
+        sequence=entry.sequence,
+        act=encode_act(entry.act),
+        previous_hash=entry.previous_hash,
+        hash=entry.hash,
+    )
+
+
+def decode_audit_entry(wire: audit_pb2.AuditEntry) -> AuditEntry:
+    """Wire to contract. Raises as `decode_act`."""
     return AuditEntry(
         sequence=wire.sequence,
-        act=Act(
-            at=decode_required_time(wire, "at"),
-            actor_kind=wire.actor_kind,
-            actor=wire.actor,
-            address=wire.address,
-            action=wire.action,
-            subject_kind=wire.subject_kind,
-            subject_id=wire.subject_id,
-            outcome=OUTCOME.decode(wire.outcome, "outcome"),
-            detail=dict(wire.detail),
-        ),
+        act=decode_act(wire.act),
         previous_hash=wire.previous_hash,
         hash=wire.hash,
     )
