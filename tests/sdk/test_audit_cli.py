@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from flow_contract.audit import GENESIS, Act, Outcome, chain
+from flow_contract.audit import GENESIS, Act, Outcome, chain, from_document, to_document
 from flow_server_sdk import methods
 from flow_server_sdk.cli import main
-from flow_server_sdk.payloads.audit import entry_of, shown
 from flow_wire import audit_pb2
 from flow_wire.codec.audit import encode_audit_entry
 from tests.sdk.scripted_server import scripted_server
@@ -68,7 +67,7 @@ def test_json_lines_hold_all_that_verifying_needs(server, fedflow):
     entries = chained(2)
     server.replies(methods.LIST_AUDIT, page(entries))
     result = fedflow("list", "--json")
-    assert [entry_of(json.loads(line)) for line in result.output.splitlines()] == entries
+    assert [from_document(json.loads(line)) for line in result.output.splitlines()] == entries
 
 
 def test_an_untouched_log_holds_and_its_newest_entry_is_named(server, fedflow):
@@ -106,4 +105,4 @@ def test_a_kept_hash_that_is_still_there_is_accepted(server, fedflow):
 
 def test_what_was_shown_reads_back():
     entry = chained(1)[0]
-    assert entry_of(shown(entry)) == entry
+    assert from_document(to_document(entry)) == entry

@@ -1,8 +1,9 @@
 """`sdk.audit`: who did what, from where, when, and how it ended."""
 
+from flow_contract.audit import to_document
 from flow_server_sdk import methods
 from flow_server_sdk.calls.surface import R, Surface
-from flow_server_sdk.payloads import audit, forms
+from flow_server_sdk.payloads import forms
 from flow_server_sdk.scripts import Call
 from flow_wire import audit_pb2
 from flow_wire.codec.audit import decode_audit_entry
@@ -24,7 +25,7 @@ class AuditCalls(Surface[R]):
                     limit=forms.integer("limit", limit),
                 ),
                 data=lambda reply: {
-                    "entries": [audit.shown(decode_audit_entry(entry)) for entry in reply.entries]
+                    "entries": [to_document(decode_audit_entry(entry)) for entry in reply.entries]
                 },
             )
         )

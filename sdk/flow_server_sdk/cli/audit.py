@@ -40,13 +40,12 @@ def list_entries(server: str, after: int, limit: int, *, as_json: bool) -> None:
 def verify(server: str, expect: str | None) -> None:
     """Walk the whole chain; exit with 1 at the first entry that was changed, lost or put in."""
     from flow_contract import audit as chains  # noqa: PLC0415 - --help must stay quick
-    from flow_server_sdk.payloads.audit import entry_of  # noqa: PLC0415 - the same
 
     sought = _expected(expect)
     found = newest = None
     previous_hash, count = chains.GENESIS, 0
     for document in _entries(server, 0, None):
-        entry = entry_of(document)
+        entry = chains.from_document(document)
         broken = chains.verify([entry], after_sequence=count, previous_hash=previous_hash)
         if broken is not None:
             raise click.ClickException(f"entry {broken.sequence}: {broken.problem}")
