@@ -9,11 +9,25 @@ from docker.errors import NotFound
 
 from flow_contract.ids import new_id
 from flow_contract.templates import Network, Resources
+from party_agent.runtime.confinement import Confinement
+from party_agent.runtime.docker_engine.cage import Cage
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_ROLE, container_name
 from party_agent.runtime.port import Bind, Observation, Phase, Workload
 from tests.engine import containers_labelled
 from tests.runtime.harness import DEADLINE_S
+
+
+# Rights that create calls of tests ask for.
+CAGE = Cage(
+    user="65532:65532",
+    groups=(),
+    home="/tmp",  # noqa: S108 - of the container
+    read_only_root=True,
+    tmp_bytes=1024**3,
+    pids=100,
+    owner=(65532, 65532),
+)
 
 
 class Site:
@@ -25,8 +39,10 @@ class Site:
         self.folder = folder
         self.agent_key = f"test-{new_id()}"
 
-    def new_runtime(self, *, pool_size: int = 1) -> DockerRuntime:
-        return DockerRuntime(agent_key=self.agent_key, pool_size=pool_size)
+    def new_runtime(
+        self, *, pool_size: int = 1, confinement: Confinement | None = None
+    ) -> DockerRuntime:
+        return DockerRuntime(agent_key=self.agent_key, pool_size=pool_size, confinement=confinement)
 
     def workload(
         self,
