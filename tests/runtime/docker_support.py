@@ -17,7 +17,6 @@ from party_agent.runtime.port import Bind, Observation, Phase, Workload
 from tests.engine import containers_labelled
 from tests.runtime.harness import DEADLINE_S
 
-
 # Rights that create calls of tests ask for.
 CAGE = Cage(
     user="65532:65532",
