@@ -32,10 +32,10 @@ async def choose_runtime(settings: AgentSettings) -> Runtime:
     if settings.state_dir is None:
         raise NoStateDir("--state-dir: only the memory runtime does without a directory")
     if settings.runtime == "process":
-        return _process(settings.state_dir)
+        return _process(settings, settings.state_dir)
     if settings.runtime == "auto" and (why := await _why_no_engine(settings, settings.state_dir)):
         log.info("container_engine_not_found", why=why)
-        return _process(settings.state_dir)
+        return _process(settings, settings.state_dir)
     return _docker(settings, settings.state_dir, settings.warm_sandboxes)
 
 
@@ -86,8 +86,12 @@ def _docker(settings: AgentSettings, state_dir: Path, pool_size: int) -> Runtime
     )
 
 
-def _process(state_dir: Path) -> Runtime:
+def _process(settings: AgentSettings, state_dir: Path) -> Runtime:
     from party_agent.runtime.process import ProcessRuntime  # noqa: PLC0415  see above
 
     state_dir.mkdir(parents=True, exist_ok=True)
-    return ProcessRuntime(state_dir / "workloads", environ=inherited_environment())
+    return ProcessRuntime(
+        state_dir / "workloads",
+        environ=inherited_environment(),
+        confinement=confinement(settings, state_dir, default_user=None),
+    )
