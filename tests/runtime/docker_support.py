@@ -98,6 +98,32 @@ class Site:
                 continue
 
 
+def make_workload(
+    *,
+    user: str = "",
+    binds: tuple[Bind, ...] = (),
+    network: Network = Network.NONE,
+    env: dict[str, str] | None = None,
+    pids: int | None = None,
+    memory_bytes: int | None = None,
+    gpu_ids: tuple[str, ...] = (),
+) -> Workload:
+    """Return a workload that no engine is asked to run."""
+    return Workload(
+        party_run_id="0" * 32,
+        image_url="image:1",
+        workdir="",
+        command=("true",),
+        env=env or {},
+        binds=binds,
+        resources=Resources(pids=pids, memory_bytes=memory_bytes),
+        gpu_ids=gpu_ids,
+        user=user,
+        network=network,
+        labels={},
+    )
+
+
 def ignore(reason: object, message: str) -> None:
     """Take progress and do nothing with it."""
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import docker
 import pytest
-from docker.errors import APIError
 
 from flow_contract.reasons import Reason
 from flow_contract.templates import Resources
@@ -20,14 +19,13 @@ from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.port import Bind, RuntimeRefused, RuntimeUnavailable
 from tests.engine import connect_or_skip
-from tests.images import busybox_archive, ensure_busybox_image
+from tests.images import ensure_busybox_image
 from tests.runtime.docker_support import Site, ignore, ran
 
 pytestmark = pytest.mark.docker
 
 MIB = 1024**2
 NOBODY = "65532"
-ACCOUNTS = "root:x:0:0::/:\napp:x:0:0::/:\nsvc:x:1234:99::/tmp:\n"
 
 ATTEMPTS = {
     "write into the image": "touch /mine",
@@ -283,69 +281,3 @@ async def test_a_site_may_add_a_group_that_reads_its_data(
         assert (await ran(runtime, workload)).exit_code == 0
     finally:
         await runtime.aclose()
-
-
-# --- images with a user of their own
-
-
-@pytest.fixture
-def image_of(site: Site) -> Iterator[object]:
-    """Make images with the test's own changes, and remove them."""
-    made = []
-
-    def make(tag: str, *changes: str) -> str:
-        name = f"fedflow-test-users:{site.agent_key}-{tag}"
-        repository, _, version = name.partition(":")
-        archive = busybox_archive(ACCOUNTS)
-        site.client.import_image_from_data(
-            archive, repository=repository, tag=version, changes=list(changes)
-        )
-        made.append(name)
-        return name
-
-    yield make
-    site.clean()
-    for name in made:
-        try:
-            site.client.remove_image(name, force=True)
-        except APIError:
-            continue
-
-
-async def test_a_harmless_name_for_root_makes_no_root(
-    site: Site, runtime: DockerRuntime, image_of, binds: tuple[Bind, ...]
-) -> None:
-    workload = site.shell("id -u", image_url=image_of("app", "USER app"), binds=binds)
-    await ran(runtime, workload)
-    assert site.output(workload).split() == [NOBODY]
-
-
-async def test_an_image_s_own_user_stays_and_owns_the_output(
-    site: Site, runtime: DockerRuntime, image_of, binds: tuple[Bind, ...]
-) -> None:
-    workload = site.shell(
-        "id -u; id -g; touch /output/model", image_url=image_of("svc", "USER svc"), binds=binds
-    )
-    assert (await ran(runtime, workload)).exit_code == 0
-    assert site.output(workload).split() == ["1234", "99"]
-    owner = binds[1].source.stat()
-    assert (owner.st_uid, owner.st_gid) == (1234, 99)
-
-
-async def test_looking_for_a_user_leaves_no_container(
-    site: Site, runtime: DockerRuntime, image_of
-) -> None:
-    image = image_of("once", "USER svc")
-    await runtime.prepare(site.shell("true", image_url=image), ignore)
-    containers = [site.client.inspect_container(each) for each in site.leftovers()]
-    assert [each["Id"] for each in containers if each["Config"]["Cmd"] == ["-"]] == []
-
-
-async def test_an_image_that_says_so_gets_a_writable_root(
-    site: Site, runtime: DockerRuntime, image_of
-) -> None:
-    image = image_of("writable", "LABEL io.fedflow.writable-root=true")
-    workload = site.shell("id -u", image_url=image)
-    await ran(runtime, workload)
-    assert site.container(workload)["HostConfig"]["ReadonlyRootfs"] is False
-    assert site.output(workload).split() == [NOBODY]
