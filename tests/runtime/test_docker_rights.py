@@ -1,6 +1,6 @@
-"""The pure rules on a container's rights: every field that bounds it, user, image and site."""
+"""The pure rules on a container's rights: every field of a request that bounds it."""
 
-# ruff: noqa: S108 - paths and accounts of containers, and odd digits
+# ruff: noqa: S108 - paths of containers
 
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ def test_a_request_says_nothing_about_rights_that_is_not_listed() -> None:
     assert set(host_config(make_workload())) == set(BOUNDS)
     most = make_workload(memory_bytes=GIB, network=Network.BRIDGE, gpu_ids=("0",))
     assert set(host_config(most)) - set(BOUNDS) == {"Memory", "MemorySwap"}
+    assert (host_config(most)["Memory"], host_config(most)["MemorySwap"]) == (GIB, GIB)
 
 
 @pytest.mark.parametrize("field", sorted(set(BOUNDS) - {"NetworkMode", "DeviceRequests"}))
