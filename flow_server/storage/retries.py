@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 
 from flow_contract.lifecycle import PartyRunState
-from flow_contract.reasons import Reason
+from flow_contract.reasons import known
 from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData
 from flow_contract.templates import RetryPolicy
@@ -52,7 +52,7 @@ async def ends_of(connection: Connection, run_id: str) -> list[End]:
         .distinct()
     )
     return [
-        End(state=PartyRunState(row.state), reason=Reason(row.reason))
+        End(state=PartyRunState(row.state), reason=known(row.reason))
         for row in await connection.execute(statement)
     ]
 
