@@ -98,7 +98,8 @@ async def require_fit(engine: AsyncEngine, *, database: str) -> Fit:
 async def upgrade(engine: AsyncEngine) -> str:
     """Bring the database to this code's schema, all or nothing; return the one it has then.
 
-    A newer schema that this code still fits stays. May be called by several processes at once: each sees a database that is migrated.
+    A newer schema that this code still fits stays. May be called by several processes at once:
+    each sees a database that is migrated.
 
     Raises:
         Conflict: the schema is newer than this code, or tables of somebody else are in the way.

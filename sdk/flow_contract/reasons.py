@@ -116,8 +116,8 @@ SENTENCES: dict[Reason, str] = {
         "there; wait for its return, or ask the site to look."
     ),
     Reason.GIVEN_UP: (
-        "The site did not come back and was given up on request; what ran there may still run "
-        "until it reconnects, and is stopped then."
+        "The site did not come back and was given up on request: what ran there may still run "
+        "until it reconnects, and is stopped then; ask the site to look."
     ),
     Reason.WORKLOAD_VANISHED: (
         "The workload disappeared without an exit code, as when somebody removes it by hand; "
