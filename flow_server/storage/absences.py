@@ -1,9 +1,9 @@
 """What time and absence do to runs: four rules, each one statement with its events.
 
 A party counts as absent when its lease has expired: a short cut is not an absence. Only a start
-that it has said nothing about, and whose deadline is over, does not wait for that. The party rows are locked while a rule
-looks at them, so that a party that connects at the same moment is either seen as present or
-reads its assignments after the rule has been applied.
+that it has said nothing about, and whose deadline is over, does not wait for that. The party
+rows are locked while a rule looks at them, so that a party that connects at the same moment is
+either seen as present or reads its assignments after the rule has been applied.
 """
 
 from dataclasses import dataclass
