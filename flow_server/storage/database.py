@@ -155,5 +155,5 @@ def _passes(error: Exception) -> bool:
         return state in _PASSING_STATES or state.startswith(_CONNECTION_CLASS)
     if isinstance(error, DBAPIError):
         return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-    # The driver's word for a value that it can't send is an interface error too.
-    return not isinstance(error, asyncpg.DataError)
+    # A value that the driver can't send is an interface error too.
+    return not isinstance(error, ValueError)

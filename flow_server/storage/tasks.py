@@ -15,10 +15,19 @@ from flow_server.domain.retries import announcement
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import from_federate_data, to_federate_data
 from flow_server.storage.party_runs import party_runs_of
+from flow_server.storage.statements import Statement
 from flow_server.storage.tables import runs, tasks
 
 # What a task shows of a run.
 _SHOWN = (runs.c.run_id, runs.c.status, runs.c.message, runs.c.moved_at, runs.c.retry_at)
+
+# In one order everywhere, so that two batches never wait for each other in a circle.
+_LOCK = Statement(
+    """
+    SELECT task_id, name, template_id, remark, federate_data, run_count, latest_run_id FROM tasks
+    WHERE task_id = ANY(CAST(:task_ids AS text[])) ORDER BY task_id FOR UPDATE
+    """
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,22 +83,30 @@ async def lock_task(connection: Connection, task_id: str) -> LockedTask:
     return _locked(row)
 
 
+async def lock_tasks(connection: Connection, task_ids: list[str]) -> dict[str, LockedTask]:
+    """Return those of these tasks that there are, by id, and hold them."""
+    rows = await _LOCK.rows(connection, task_ids=task_ids)
+    return {
+        row["task_id"]: LockedTask(
+            task_id=row["task_id"],
+            spec=TaskSpec(
+                name=row["name"],
+                template_id=row["template_id"],
+                remark=row["remark"],
+                federate_data=to_federate_data(row["federate_data"]),
+            ),
+            run_count=row["run_count"],
+            run_id=row["latest_run_id"],
+        )
+        for row in rows
+    }
+
+
 async def lock_task_if_free(connection: Connection, task_id: str) -> LockedTask | None:
     """Return the task and hold it, None if it is gone or somebody else holds it."""
     statement = select(tasks).where(tasks.c.task_id == task_id).with_for_update(skip_locked=True)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else _locked(row)
-
-
-async def set_latest_run(
-    connection: Connection, task_id: str, *, run_id: str, run_count: int
-) -> None:
-    """Make `run_id` the run that the task's status comes from."""
-    await connection.execute(
-        update(tasks)
-        .where(tasks.c.task_id == task_id)
-        .values(latest_run_id=run_id, run_count=run_count, modify_time=func.now())
-    )
 
 
 async def get_task(connection: Connection, task_id: str, run_id: str | None = None) -> Task:
