@@ -197,6 +197,7 @@ class _Parts:
 
         self.duties: dict[str, Duty] = {
             "starts": starts.run,
+            "task_reads": tasks.run,
             "reports": reports.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(parties, registry, every_s=settings.lease_renewal_s),

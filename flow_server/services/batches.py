@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
-from flow_contract.errors import FlowError, Kind, Unavailable
+from flow_contract.errors import FlowError, InvalidArgument, Kind, Unavailable
 from flow_server.storage.database import StatementRefused
 
 Item = TypeVar("Item")
@@ -98,11 +98,11 @@ class Batches(Generic[Item, Answer]):
     async def _apply(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._apply_all([item for item, _ in batch])
+        except (StatementRefused, InvalidArgument) as error:
+            await self._apply_apart(batch, error)
+            return
         except FlowError as error:
             _fail(batch, error)
-            return
-        except StatementRefused as error:
-            await self._apply_apart(batch, error)
             return
         except BaseException:
             # Told to ask again, and not cancelled: that would look like the waiter's own end.

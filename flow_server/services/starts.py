@@ -32,6 +32,10 @@ _MAX_BATCH = 100
 OnStoring: TypeAlias = Callable[[str, Snapshot, Sequence[str]], None]
 
 
+def _tell_nobody(_run_id: str, _snapshot: Snapshot, _parties: Sequence[str]) -> None:
+    pass
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Request:
     task_id: str
@@ -45,7 +49,7 @@ class StartService:
     Starts of different tasks that wait at the same moment are stored together.
     """
 
-    def __init__(self, database: Database, *, on_storing: OnStoring) -> None:
+    def __init__(self, database: Database, *, on_storing: OnStoring = _tell_nobody) -> None:
         self._database = database
         self._on_storing = on_storing
         self._batches = Batches(
