@@ -8,7 +8,7 @@ import asyncpg
 
 from flow_contract.assignments import Assignment
 from flow_contract.lifecycle import Desired
-from flow_contract.reasons import Reason
+from flow_contract.reasons import known
 from flow_contract.runs import Snapshot
 from flow_server.domain.assign import assignment
 from flow_server.storage.database import Connection
@@ -113,7 +113,7 @@ class AssignmentReader:
                     parties=fixed[row["run_id"]].parties,
                     snapshot=fixed[row["run_id"]].snapshot,
                     desired=Desired(row["desired"]),
-                    cause=Reason(row["cause"]),
+                    cause=known(row["cause"]),
                 )
                 for row in wanted
                 # One that was deleted meanwhile is wanted nowhere.

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from flow_contract.errors import InvalidArgument
 from flow_contract.lifecycle import Desired, PartyRunState
-from flow_contract.reasons import Reason
+from flow_contract.reasons import known
 from flow_contract.runs import PartyRun
 from flow_server.domain.fold import Tally
 from flow_server.storage.database import Connection
@@ -102,7 +102,7 @@ def _party_run(row: asyncpg.Record) -> PartyRun:
         federated_data=row["federated_data"],
         desired=Desired(row["desired"]),
         state=PartyRunState(row["state"]),
-        reason=Reason(row["reason"]),
+        reason=known(row["reason"]),
         message=row["message"],
         exit_code=row["exit_code"],
         gpu_ids=tuple(row["gpu_ids"] or ()),

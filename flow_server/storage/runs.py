@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from flow_contract.errors import Kind, NotFound
 from flow_contract.lifecycle import Desired, RunStatus
-from flow_contract.reasons import Reason
+from flow_contract.reasons import Reason, known
 from flow_contract.runs import Run
 from flow_server.domain.fold import RunFacts
 from flow_server.storage.database import Connection
@@ -190,7 +190,7 @@ def _locked(rows: Sequence[Any]) -> list[LockedRun]:
             facts=RunFacts(
                 status=RunStatus(row["status"]),
                 desired=Desired(row["desired"]),
-                cause=Reason(row["cause"]),
+                cause=known(row["cause"]),
             ),
             retry_due=row["retry_due"],
         )
