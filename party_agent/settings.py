@@ -73,6 +73,7 @@ class AgentSettings(BaseSettings):
     gpus: Annotated[tuple[str, ...], AfterValidator(_check_gpus)] = ()
     state_dir: Path | None = None
     allow_network: bool = False
+    policy: Path | None = None
     warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 2
     on_exit: Literal["keep", "stop"] = "keep"
     drain_on_exit: bool = False

@@ -117,7 +117,7 @@ def command_matches(glob: Globs, command: tuple[str, ...]) -> bool:
 
 
 def may_use(users: Globs | None, user: str | None) -> bool:
-    """Say whether a rule about users lets `user` pass; one whom the server does not name is none."""
+    """Say whether a rule about users lets `user` pass; None is nobody in any of them."""
     return users is None or (user is not None and _is_in(users, user))
 
 

@@ -32,7 +32,8 @@ def boolean(path: KeyPath, value: Any, told: Told) -> bool | None:
     """Return true or false."""
     if isinstance(value, bool):
         return value
-    return _wrong(path, told, "true or false", value)
+    _wrong(path, told, "true or false", value)
+    return None
 
 
 def positive(path: KeyPath, value: Any, told: Told) -> float | None:
@@ -40,21 +41,24 @@ def positive(path: KeyPath, value: Any, told: Told) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and 0 < value < math.inf:
         return float(value)
-    return _wrong(path, told, "a number above 0", value)
+    _wrong(path, told, "a number above 0", value)
+    return None
 
 
 def count(path: KeyPath, value: Any, told: Told) -> int | None:
     """Return a whole number from 0 on."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_INT:
         return value
-    return _wrong(path, told, "a whole number, 0 or more", value)
+    _wrong(path, told, "a whole number, 0 or more", value)
+    return None
 
 
 def seconds(path: KeyPath, value: Any, told: Told) -> int | None:
     """Return whole seconds from 1 on."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_INT:
         return value
-    return _wrong(path, told, "whole seconds, 1 or more", value)
+    _wrong(path, told, "whole seconds, 1 or more", value)
+    return None
 
 
 def size_bytes(path: KeyPath, value: Any, told: Told) -> int | None:
@@ -63,7 +67,8 @@ def size_bytes(path: KeyPath, value: Any, told: Told) -> int | None:
         value = int(found["number"]) * _UNITS[found["unit"]]
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_INT:
         return value
-    return _wrong(path, told, 'bytes, 0 or more, or text such as "64 GiB"', value)
+    _wrong(path, told, 'bytes, 0 or more, or text such as "64 GiB"', value)
+    return None
 
 
 def one_of(*words: str) -> Check:
@@ -72,7 +77,8 @@ def one_of(*words: str) -> Check:
     def check(path: KeyPath, value: Any, told: Told) -> str | None:
         if isinstance(value, str) and value in words:
             return value
-        return _wrong(path, told, "one of " + ", ".join(f'"{word}"' for word in words), value)
+        _wrong(path, told, "one of " + ", ".join(f'"{word}"' for word in words), value)
+        return None
 
     return check
 
@@ -88,7 +94,8 @@ def digests(path: KeyPath, value: Any, told: Told) -> tuple[str, ...]:
     def check(at: KeyPath, item: Any, also_told: Told) -> str | None:
         if isinstance(item, str) and _DIGEST.fullmatch(item):
             return item
-        return _wrong(at, also_told, '"sha256:" and 64 digits and letters a to f', item)
+        _wrong(at, also_told, '"sha256:" and 64 digits and letters a to f', item)
+        return None
 
     return _items(path, value, told, "a list of digests", check)
 
@@ -116,17 +123,22 @@ def absolute(path: KeyPath, value: Any, told: Told) -> Path | None:
         and ".." not in value.split("/")
     ):
         return Path(value)
-    return _wrong(path, told, "an absolute path without '..'", value)
+    _wrong(path, told, "an absolute path without '..'", value)
+    return None
 
 
 def _text(path: KeyPath, value: Any, told: Told) -> str | None:
     if isinstance(value, str) and value:
         return value
-    return _wrong(path, told, "text that is not empty", value)
+    _wrong(path, told, "text that is not empty", value)
+    return None
 
 
 def _word(path: KeyPath, value: Any, told: Told) -> str | None:
-    return value if isinstance(value, str) else _wrong(path, told, "text", value)
+    if isinstance(value, str):
+        return value
+    _wrong(path, told, "text", value)
+    return None
 
 
 def _items(path: KeyPath, value: Any, told: Told, what: str, check: Check) -> tuple[Any, ...]:

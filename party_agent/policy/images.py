@@ -8,7 +8,9 @@ from party_agent.policy.rules import Globs, ImageRules
 
 DEFAULT_REGISTRY = "docker.io"
 
-_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_PATH = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+)
 _HOST = re.compile(r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
@@ -61,9 +63,7 @@ def parse(reference: str) -> Image | None:
     registry = registry.lower()
     if registry == "index.docker.io":
         registry = DEFAULT_REGISTRY
-    return Image(
-        registry=registry, path=path, tag="" if digest else tag or "latest", digest=digest
-    )
+    return Image(registry=registry, path=path, tag="" if digest else tag or "latest", digest=digest)
 
 
 def matches(globs: Globs, image: Image) -> bool:

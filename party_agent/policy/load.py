@@ -175,9 +175,7 @@ def _table(
         return {}
     _only_known(path, value, [*checks, *([also] if also else [])], told)
     return {
-        key: check((*path, key), value[key], told)
-        for key, check in checks.items()
-        if key in value
+        key: check((*path, key), value[key], told) for key, check in checks.items() if key in value
     }
 
 
@@ -202,9 +200,7 @@ def _located(wrong: Wrong, lines: Mapping[KeyPath, int]) -> Problem:
     path = wrong.path
     while path not in lines and path:
         path = path[:-1]
-    return Problem(
-        line=lines.get(path, 1), key=_dotted(wrong.path), message=wrong.message
-    )
+    return Problem(line=lines.get(path, 1), key=_dotted(wrong.path), message=wrong.message)
 
 
 def _not_toml(message: str, text: str) -> Problem:

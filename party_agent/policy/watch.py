@@ -27,7 +27,9 @@ log = structlog.get_logger()
 
 
 class PolicySource(Protocol):
-    """Knows the rules in force."""
+    """Knows the rules in force. `is_fixed`: they never change."""
+
+    is_fixed: bool
 
     @property
     def rules(self) -> Rules:
@@ -39,6 +41,8 @@ class PolicySource(Protocol):
 
 class FixedPolicy:
     """Rules that never change."""
+
+    is_fixed = True
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -59,6 +63,8 @@ class PolicyFile:
     Invariant: `rules` are always those of one whole file that was found to be good.
     """
 
+    is_fixed = False
+
     def __init__(self, path: Path, *, now_s: Callable[[], float] = time.time) -> None:
         """Read the file.
 
@@ -68,7 +74,8 @@ class PolicyFile:
         self._path = path
         self._now_s = now_s
         self._lock = threading.Lock()
-        self._seen, content = _read(path)
+        seen, content = _read(path)
+        self._seen: _Signature | None = seen
         self._rules = load(content, name=str(path))
 
     @property

@@ -7,7 +7,7 @@ from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import SENTENCES, Reason
 from party_agent import endings
 from party_agent.controller import Controller, retry_delay_s
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.runtime.memory import MemoryRuntime
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.port import Observation, Phase, RuntimeRefused
@@ -25,6 +25,16 @@ def make_unit(state=S.PENDING, desired=Desired.RUNNING, cause=Reason.NONE, **cha
     return Unit(spec=make_spec(**changes), desired=desired, cause=cause, status=status)
 
 
+class OpenGate:
+    """Lets everybody pass."""
+
+    async def passes(self, unit):
+        return True
+
+    def still_waits(self, unit):
+        return False
+
+
 class Bench:
     """A controller over the memory runtime, with every verb counted."""
 
@@ -37,6 +47,7 @@ class Bench:
             runtime=self.runtime,
             make_workload=self.make_workload,
             now=lambda: NOW,
+            gate=OpenGate(),
         )
 
     async def make_workload(self, unit):

@@ -44,7 +44,7 @@ def workload(
 
 def body(made: Workload, *, sandbox_id: str | None = "abc") -> dict[str, Any]:
     return translate.create_body(
-        made, agent_key="key", image_digest="sha256:1", sandbox_id=sandbox_id
+        made, agent_key="key", image_id="sha256:0", image_digest="sha256:1", sandbox_id=sandbox_id
     )
 
 

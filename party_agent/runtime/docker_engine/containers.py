@@ -53,7 +53,7 @@ class Containers:
                 self._sandboxes[translate.party_run_id(container)] = sandbox_id
         return frozenset(self._sandboxes.values())
 
-    async def make(self, workload: Workload, digest: str) -> str:
+    async def make(self, workload: Workload, *, image_id: str, digest: str) -> str:
         """Create the container, or adopt the one of the same spec or that once started.
 
         Returns the image digest.
@@ -63,7 +63,7 @@ class Containers:
             RuntimeUnavailable: try again; what may have been left is adopted then.
         """
         for _ in range(_CREATE_ATTEMPTS):
-            if await self._created(workload, digest):
+            if await self._created(workload, image_id, digest):
                 return digest
             container = await self._engine.inspect(container_name(workload.party_run_id))
             if container is not None:
@@ -87,7 +87,8 @@ class Containers:
                 raise
             # It never started, so a new one in its place is no second start.
             await self.remove(workload.party_run_id)
-            await self.make(workload, translate.labels(container).get(translate.LABEL_IMAGE, ""))
+            digest = translate.labels(container).get(translate.LABEL_IMAGE, "")
+            await self.make(workload, image_id=container["Image"], digest=digest)
             await self._engine.start(container_name(workload.party_run_id))
 
     async def remove(self, party_run_id: str) -> None:
@@ -108,12 +109,16 @@ class Containers:
         self._removing.discard(party_run_id)
         return own
 
-    async def _created(self, workload: Workload, digest: str) -> bool:
+    async def _created(self, workload: Workload, image_id: str, digest: str) -> bool:
         """Create the container; False if its name is taken."""
         party_run_id = workload.party_run_id
         sandbox_id = self._pool.take() if workload.network is Network.NONE else None
         body = translate.create_body(
-            workload, agent_key=self._agent_key, image_digest=digest, sandbox_id=sandbox_id
+            workload,
+            agent_key=self._agent_key,
+            image_id=image_id,
+            image_digest=digest,
+            sandbox_id=sandbox_id,
         )
         try:
             await self._engine.create(container_name(party_run_id), body)

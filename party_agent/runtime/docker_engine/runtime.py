@@ -176,7 +176,9 @@ class DockerRuntime:
     async def _prepared(self, workload: Workload, image: Json) -> str:
         # Needed here too: a cancelled caller needs it no more, and this goes on.
         with self._images.needed(workload.image_url):
-            digest = await self._containers.make(workload, translate.image_digest(image))
+            digest = await self._containers.make(
+                workload, image_id=image["Id"], digest=translate.image_digest(image)
+            )
         await self._doubt(workload, image)
         return digest
 

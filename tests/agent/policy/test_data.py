@@ -3,7 +3,7 @@ import pytest
 from flow_contract.reasons import Reason
 from flow_contract.templates import Mount, Network, Resources
 from party_agent import policy
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.runtime.port import Bind, RuntimeRefused
 from tests.agent.fakes import make_spec
 
