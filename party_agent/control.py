@@ -116,6 +116,7 @@ def _listen(state_dir: Path) -> socket.socket:
             os.unlink(SOCKET_NAME, dir_fd=folder)
         listener.bind(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
         os.chmod(SOCKET_NAME, 0o600, dir_fd=folder)
+        listener.listen()
         listener.setblocking(False)  # noqa: FBT003  the socket's own signature
     except BaseException:
         listener.close()

@@ -42,7 +42,7 @@ def read_template(path: Path) -> TemplateSpec:
         raise TemplateUnreadable(f"{path}: must hold one template: a mapping of its fields")
     problems = [_unknown(str(key)) for key in document if key not in _FIELDS]
     try:
-        spec = _TEMPLATE.validate_python({"name": path.stem, **document})
+        spec = _TEMPLATE.validate_python(document)
     except ValidationError as error:
         problems += [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
     else:
@@ -56,7 +56,9 @@ def explain(
 ) -> tuple[Finding, ...]:
     """Return what every rule says, the last ones from a look at the site's disks."""
     request = request_of_template(spec, federated_id="", data_name=data_name, user=user)
-    return (*decide.judge(rules, request), *_places(rules, request), _approval(rules))
+    # Whose agent it is for is no question of a template's.
+    judged = (each for each in decide.judge(rules, request) if each.rule != decide.REQUEST_PARTY)
+    return (*judged, *_places(rules, request), _approval(rules))
 
 
 def missing_data(rules: Rules) -> Iterable[str]:

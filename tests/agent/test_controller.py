@@ -13,7 +13,7 @@ from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.port import Observation, Phase, RuntimeRefused
 from party_agent.unit import Status, StopStage, Unit, new_unit
 from party_agent.workload import make_workload
-from tests.agent.fakes import Flaky, make_assignment, make_spec
+from tests.agent.fakes import Flaky, OpenGate, make_assignment, make_spec
 
 S = PartyRunState
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -23,16 +23,6 @@ EARLIER = datetime(2029, 12, 31, tzinfo=UTC)
 def make_unit(state=S.PENDING, desired=Desired.RUNNING, cause=Reason.NONE, **changes):
     status = Status(state=state, observed_at=EARLIER)
     return Unit(spec=make_spec(**changes), desired=desired, cause=cause, status=status)
-
-
-class OpenGate:
-    """Lets everybody pass."""
-
-    async def passes(self, unit):
-        return True
-
-    def still_waits(self, unit):
-        return False
 
 
 class Bench:

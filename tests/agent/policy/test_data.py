@@ -98,7 +98,7 @@ UNKNOWN = [
     "scans/..\\secret",
     "scans/\uff0e\uff0e/secret",
     "scans/\u2024\u2024/secret",
-    "ｓｃａｎｓ",
+    "\uff53\uff43\uff41\uff4e\uff53",
     "scans\u200b",
     "scans/" + "a" * 300,
     "scans/" + "a/" * 3000,
@@ -169,7 +169,14 @@ def test_a_socket_in_a_root_is_no_data(quick, roots, monkeypatch):
 
 @pytest.mark.parametrize(
     ("user", "passes"),
-    [("alice", True), ("team-a", True), ("bob", False), ("Alice", False), ("", False), (None, False)],
+    [
+        ("alice", True),
+        ("team-a", True),
+        ("bob", False),
+        ("Alice", False),
+        ("", False),
+        (None, False),
+    ],
 )
 def test_data_are_for_the_users_that_their_rule_names(filed, roots, user, passes):
     if passes:

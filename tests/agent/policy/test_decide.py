@@ -203,7 +203,10 @@ def test_nobody_gets_more_cores_than_the_machine_has():
 
 @pytest.mark.parametrize(
     ("resources", "rule"),
-    [(Resources(cpus=4.5), "resources.cpus"), (Resources(memory_bytes=9), "resources.memory_bytes")],
+    [
+        (Resources(cpus=4.5), "resources.cpus"),
+        (Resources(memory_bytes=9), "resources.memory_bytes"),
+    ],
 )
 def test_more_than_the_machine_has_is_refused(resources, rule):
     if resources.memory_bytes:
