@@ -15,7 +15,7 @@ from party_agent.runtime.docker_engine.client import Engine
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.port import Bind, Phase, RuntimeRefused, RuntimeUnavailable, Workload
-from tests.runtime.docker_support import Site, ignore, ran, started
+from tests.runtime.docker_support import CAGE, Site, ignore, ran, started
 
 pytestmark = pytest.mark.docker
 
@@ -105,6 +105,7 @@ async def test_the_engines_own_words_for_a_missing_command_are_understood(
     workload = site.workload(command)
     body = translate.create_body(
         workload,
+        CAGE,
         agent_key=site.agent_key,
         image_id=site.image,
         image_digest="",
