@@ -171,6 +171,7 @@ class _Parts:
         reports = ReportService(database)
         delivery = DeliveryService(database, registry)
         tasks = TaskService(database)
+        starts = StartService(database, on_storing=delivery.remember)
         absences = AbsenceService(
             database,
             lease_s=settings.lease_s,
@@ -185,7 +186,7 @@ class _Parts:
         )
         self.servicers = Servicers(
             templates=TemplateServicer(TemplateService(database)),
-            tasks=TaskServicer(tasks, StartService(database), WaitService(tasks, watches)),
+            tasks=TaskServicer(tasks, starts, WaitService(tasks, watches)),
             runs=RunServicer(RunService(database)),
             parties=PartyServicer(parties),
             agents=AgentServicer(
@@ -197,6 +198,8 @@ class _Parts:
             return Listener(address, on_desired=delivery.wake_run, on_observed=watches.wake)
 
         self.duties: dict[str, Duty] = {
+            "starts": starts.run,
+            "task_reads": tasks.run,
             "reports": reports.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(parties, registry, every_s=settings.lease_renewal_s),

@@ -126,13 +126,13 @@ async def test_the_command_serves_until_it_is_told_to_end(tmp_path, number):
     server = await FakeServer().start()
     ready = tmp_path / "ready.json"
     process = run_python(
-        *("-c", START, "--server", server.address, "--party", "a", "--runtime", "memory"),
+        *("-c", START, "--server", server.address, "--party", "hospital-a", "--runtime", "memory"),
         *("--state-dir", str(tmp_path / "state"), "--ready-file", str(ready), "--gpus", "x,y"),
         *("--on-exit", "stop", "--log-json"),
     )
     try:
         await until(ready.exists)
-        assert json.loads(ready.read_text())["party"] == "a"
+        assert json.loads(ready.read_text())["party"] == "hospital-a"
         assert list(server.hellos[0].inventory.gpu_ids) == ["x", "y"]
         server.assign(make_assignment())
         await server.until_state(PartyRunState.RUNNING)
@@ -152,7 +152,7 @@ async def test_the_command_serves_until_it_is_told_to_end(tmp_path, number):
 async def test_a_directory_in_use_is_said_in_one_line(tmp_path):
     server = await FakeServer().start()
     arguments = (
-        *("-c", START, "--server", server.address, "--party", "a", "--runtime", "memory"),
+        *("-c", START, "--server", server.address, "--party", "hospital-a", "--runtime", "memory"),
         *("--state-dir", str(tmp_path)),
     )
     first = run_python(*arguments)
