@@ -8,10 +8,10 @@ import asyncio
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from tests.chaos.drawing import Seed, draw, kind_of
@@ -206,10 +206,11 @@ def _story(task: asyncio.Task[Any]) -> str:
 
 
 def _stacks() -> list[str]:
-    """Return where everything in this loop waits."""
-    found = []
-    for task in asyncio.all_tasks():
-        text = StringIO()
-        task.print_stack(limit=6, file=text)
-        found.append(text.getvalue().rstrip())
-    return found
+    """Return where everything in this loop waits, outermost call first."""
+    return [f"waits: {' > '.join(_calls(task.get_coro()))}" for task in asyncio.all_tasks()]
+
+
+def _calls(awaited: Any) -> Iterator[str]:
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        yield f"{frame.f_code.co_name} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"
+        awaited = awaited.cr_await

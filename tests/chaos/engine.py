@@ -1,6 +1,10 @@
 """A Docker Engine of our own, to be killed, stopped and started again like any other part."""
 
+import contextlib
+import os
 import signal
+import time
+from pathlib import Path
 
 import docker
 
@@ -31,6 +35,7 @@ class PrivateEngine(SecondEngine):
         """Block until it has ended, which somebody must have seen to."""
         if self.process is not None:
             self.process.wait(STOP_S)
+        self._end_containerd()
 
     def restart(self) -> None:
         """Start it again, and block until it answers."""
@@ -38,6 +43,20 @@ class PrivateEngine(SecondEngine):
             return
         self.spawn()
         self.connect().close()
+
+    def _end_containerd(self) -> None:
+        # The next engine would take one that nobody has reaped yet for a running one.
+        noted = self.folder / "exec/containerd/containerd.pid"
+        if not noted.exists():
+            return
+        stat = Path(f"/proc/{noted.read_text().strip()}/stat")
+        deadline = time.monotonic() + STOP_S
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+                assert time.monotonic() < deadline, f"{stat.parent.name} does not end"
+                time.sleep(0.01)
+        noted.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave nothing of it, whatever state it is in."""
