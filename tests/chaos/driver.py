@@ -18,6 +18,7 @@ from tests.chaos.workload import open_gates, template
 FINAL_S = 60.0
 _AGAIN_S = 0.1
 _NOT_ACTIVE = 10303
+_NOT_FOUND = 10400
 
 
 class Stuck(Exception):
@@ -144,14 +145,19 @@ class Player:
             raise Stuck(f"running everywhere, and shown as {data['status']}: {states}") from None
 
     async def _wait(self, task_id: str, progress: Progress | None) -> dict[str, Any]:
-        async def wait(task: str) -> dict[str, Any]:
+        async def wait() -> dict[str, Any]:
             return await self._place.sdk.task.wait(
-                task, on_change=progress.see_task if progress else None
+                task_id, on_change=progress.see_task if progress else None
             )
 
         try:
             async with asyncio.timeout(FINAL_S):
-                return _must(await insist(lambda: wait(task_id)))
+                answer = await insist(wait)
+                while answer["ret_code"] == _NOT_FOUND:
+                    # A wait that was cut off, and whose run retention took meanwhile: whoever
+                    # asks anew is told of the newest run, which always stays.
+                    answer = await insist(wait)
+                return _must(answer)
         except TimeoutError:
             raise Stuck(f"task {task_id} has no final status after {FINAL_S:.0f} s") from None
 

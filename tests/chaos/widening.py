@@ -102,6 +102,9 @@ def widened(base: Schedule) -> Schedule:
         # Long enough to see that it is obeyed, and nothing else that might end the run.
         long = replace(fault, duration_s=limits.stop_after_s + CUT_OFF_S)
         wide = replace(wide, faults=(long,), stop_at=None, calm=True)
+    if what == "workload" and step <= Step.RUNNING:
+        # It must be there when it is hurt.
+        wide = replace(wide, stop_at=None, calm=True)
     if wide.drains("agent"):
         # An agent that drains waits for the gate, and may not be waited for.
         wide = replace(wide, calm=False)
