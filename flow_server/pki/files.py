@@ -65,15 +65,6 @@ class PkiDirectory:
         return self.path / "bootstrap.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bootstrap:
-    """The first user of a server that has none yet, and the hash of its token."""
-
-    user: str
-    token_id: str
-    secret_hash: str
-
-
 def pki_in(state_dir: Path) -> PkiDirectory:
     """Return the pki directory of a state directory."""
     return PkiDirectory(path=state_dir / "pki")
@@ -156,25 +147,6 @@ def read_authority(pki: PkiDirectory) -> Authority | None:
     if not pki.ca_key.exists():
         return None
     return Authority(read_ca(pki), read_private(pki.ca_key))
-
-
-def read_bootstrap(pki: PkiDirectory) -> Bootstrap | None:
-    """Return the first user, None if there is no such file (any more).
-
-    Raises:
-        InvalidArgument: it is damaged, or others may write or read it.
-    """
-    if not pki.bootstrap.exists():
-        return None
-    try:
-        known = json.loads(read_private(pki.bootstrap))
-        return Bootstrap(
-            user=str(known["user"]),
-            token_id=str(known["token_id"]),
-            secret_hash=str(known["secret_hash"]),
-        )
-    except (ValueError, KeyError, TypeError):
-        raise _refused(f"{pki.bootstrap} is damaged; restore it from a copy") from None
 
 
 def read_public(path: Path) -> bytes:
