@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any, Self
 
 from flow_server_sdk import address as addresses
+from flow_server_sdk.calls.audit import AuditCalls
 from flow_server_sdk.calls.parties import PartyCalls
 from flow_server_sdk.calls.tasks import TaskCalls
 from flow_server_sdk.calls.templates import TemplateCalls
@@ -32,6 +33,7 @@ class FlowServerSdk:
         self.template: TemplateCalls[Answer] = TemplateCalls(self._driver.run, link)
         self.task: TaskCalls[Answer] = TaskCalls(self._driver.run, link)
         self.party: PartyCalls[Answer] = PartyCalls(self._driver.run, link)
+        self.audit: AuditCalls[Answer] = AuditCalls(self._driver.run, link)
 
     def close(self) -> None:
         """Close the connection; twice is once."""
@@ -60,6 +62,7 @@ class AsyncFlowServerSdk:
         self.template: TemplateCalls[AnswerLater] = TemplateCalls(self._driver.run, link)
         self.task: TaskCalls[AnswerLater] = TaskCalls(self._driver.run, link)
         self.party: PartyCalls[AnswerLater] = PartyCalls(self._driver.run, link)
+        self.audit: AuditCalls[AnswerLater] = AuditCalls(self._driver.run, link)
 
     async def close(self) -> None:
         """Close the connection; twice is once."""

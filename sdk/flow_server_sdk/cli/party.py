@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from flow_server_sdk.cli.asking import ask, data_of, server_option
+
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk
 
@@ -20,17 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _options(command: F) -> F:
-    server = click.option(
-        "--server",
-        envvar="FEDFLOW_SERVER",
-        show_envvar=True,
-        default="127.0.0.1:1235",
-        show_default=True,
-        metavar="HOST:PORT",
-        help="The flow server.",
-    )
     as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
-    return server(as_json(command))
+    return server_option(as_json(command))
 
 
 @click.group(short_help="Add, list and revoke parties; drain and resume one.")
@@ -42,7 +35,7 @@ def party() -> None:
 @_options
 def list_parties(server: str, *, as_json: bool) -> None:
     """List all parties that have ever connected."""
-    parties = _ask(server, _all_parties)
+    parties = ask(server, _all_parties)
     if as_json:
         click.echo(json.dumps(parties))
     else:
@@ -65,7 +58,7 @@ def add(party_id: str, server: str, *, valid_hours: int, as_json: bool) -> None:
     Only the token goes to standard output, so that it can be piped on. Whoever has it can become
     party ID: send it over a channel that you trust.
     """
-    known = _ask(server, lambda sdk: _data(sdk.party.add(party_id, valid_hours=valid_hours)))
+    known = ask(server, lambda sdk: data_of(sdk.party.add(party_id, valid_hours=valid_hours)))
     if as_json:
         click.echo(json.dumps(known))
         return
@@ -82,7 +75,7 @@ def add(party_id: str, server: str, *, valid_hours: int, as_json: bool) -> None:
 @_options
 def revoke(party_id: str, server: str, *, as_json: bool) -> None:
     """End party ID's connection now and refuse its certificates and tokens for good."""
-    _ask(server, lambda sdk: _data(sdk.party.revoke(party_id)))
+    ask(server, lambda sdk: data_of(sdk.party.revoke(party_id)))
     if as_json:
         click.echo(json.dumps({"federated_id": party_id, "revoked": True}))
     else:
@@ -95,11 +88,11 @@ def revoke(party_id: str, server: str, *, as_json: bool) -> None:
 def drain(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take no new work; what runs there goes on."""
 
-    def ask(sdk: "FlowServerSdk") -> Any:
-        _data(sdk.party.drain(party_id))
-        return _data(sdk.party.get(party_id))
+    def question(sdk: "FlowServerSdk") -> Any:
+        data_of(sdk.party.drain(party_id))
+        return data_of(sdk.party.get(party_id))
 
-    _tell(_ask(server, ask), as_json=as_json)
+    _tell(ask(server, question), as_json=as_json)
 
 
 @party.command()
@@ -108,12 +101,12 @@ def drain(party_id: str, server: str, *, as_json: bool) -> None:
 def resume(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take new work again."""
 
-    def ask(sdk: "FlowServerSdk") -> Any:
-        _data(sdk.party.resume(party_id))
-        return _data(sdk.party.get(party_id))
+    def question(sdk: "FlowServerSdk") -> Any:
+        data_of(sdk.party.resume(party_id))
+        return data_of(sdk.party.get(party_id))
 
     # An agent that is about to leave still takes none.
-    _tell(_ask(server, ask), as_json=as_json)
+    _tell(ask(server, question), as_json=as_json)
 
 
 def _tell(known: dict[str, Any], *, as_json: bool) -> None:
@@ -124,32 +117,10 @@ def _tell(known: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"{known['federated_id']} {takes}")
 
 
-def _ask(server: str, question: "Callable[[FlowServerSdk], Any]") -> Any:
-    from flow_contract.errors import FlowError  # noqa: PLC0415 - --help must stay quick
-    from flow_server_sdk.client import FlowServerSdk  # noqa: PLC0415 - the same
-
-    host, _, port = server.rpartition(":")
-    try:
-        sdk = FlowServerSdk(host, port)
-    except ValueError as error:
-        raise click.UsageError(f"--server: {error}") from None
-    with sdk:
-        try:
-            return question(sdk)
-        except FlowError as error:
-            raise click.ClickException(error.message) from None
-
-
-def _data(answer: dict[str, Any]) -> Any:
-    if answer["ret_code"]:
-        raise click.ClickException(answer["ret_msg"])
-    return answer.get("data")
-
-
 def _all_parties(sdk: "FlowServerSdk") -> list[dict[str, Any]]:
     parties: list[dict[str, Any]] = []
     page = 1
-    while found := _data(sdk.party.list(page, _PAGE))["parties"]:
+    while found := data_of(sdk.party.list(page, _PAGE))["parties"]:
         parties += found
         page += 1
     return parties
