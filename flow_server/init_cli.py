@@ -40,19 +40,21 @@ def init(state_dir: Path | None, names: tuple[str, ...], *, renew: bool) -> None
 
     parent = click.get_current_context().parent
     directory = state_dir or (parent and parent.params.get("state_dir")) or default_state_dir()
-    wanted = (*names, socket.gethostname(), "localhost", "127.0.0.1", "::1")
     try:
-        lines = _renew(directory, names) if renew else _make(directory, _once(wanted))
+        lines = _renew(directory, names) if renew else _make(directory, names)
     except FlowError as error:
         raise click.ClickException(error.message) from None
     for line in lines:
         click.echo(line)
 
 
-def _make(state_dir: Path, names: list[str]) -> list[str]:
+def _make(state_dir: Path, given: tuple[str, ...]) -> list[str]:
     from flow_contract import secrets as tokens  # noqa: PLC0415 - --help must stay quick
     from flow_server.pki import authority, files  # noqa: PLC0415 - the same
 
+    # What a machine calls itself need not be a name that anybody could dial.
+    own = [name for name in (socket.gethostname(),) if authority.is_dns_name(name)]
+    names = _once((*given, *own, "localhost", "127.0.0.1", "::1"))
     now = datetime.now(UTC)
     ca = authority.make_ca(now=now, label=secrets.token_hex(4))
     signer = authority.Authority(ca.certificate_pem, ca.key_pem)

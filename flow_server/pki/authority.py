@@ -26,6 +26,7 @@ SERVER_VALIDITY = timedelta(days=397)
 SKEW = timedelta(hours=1)
 
 _MAX_COMMON_NAME = 64
+_MAX_DNS_NAME = 253
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,7 @@ class Authority:
         Raises:
             InvalidArgument: a name is neither a DNS name nor an IP address.
         """
+        alternatives = [_general_name(name) for name in names]
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(
             _name(names[0][:_MAX_COMMON_NAME]),
@@ -94,9 +96,7 @@ class Authority:
             key.public_key(),
             now=now,
             until=min(now + SERVER_VALIDITY, self._certificate.not_valid_after_utc),
-        ).add_extension(
-            x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
-        )
+        ).add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         certificate = self._sign_leaf(builder, key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH)
         return KeyPair(certificate_pem=_pem(certificate), key_pem=_key_pem(key))
 
@@ -195,8 +195,7 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         pass
-    labels = name.removeprefix("*.").split(".")
-    if not name.isascii() or not all(_is_label(label) for label in labels):
+    if not is_dns_name(name):
         raise InvalidArgument(
             f"--name: {name[:80]!r} is neither a DNS name nor an IP address; write it without "
             "scheme and port",
@@ -204,6 +203,14 @@ def _general_name(name: str) -> x509.GeneralName:
             field="name",
         )
     return x509.DNSName(name)
+
+
+def is_dns_name(name: str) -> bool:
+    """Say whether a certificate can carry this as a DNS name."""
+    labels = name.removeprefix("*.").split(".")
+    return (
+        name.isascii() and len(name) <= _MAX_DNS_NAME and all(_is_label(label) for label in labels)
+    )
 
 
 def _is_label(label: str) -> bool:

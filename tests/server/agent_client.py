@@ -18,9 +18,7 @@ S = PartyRunState
 
 
 class ScriptedAgent:
-    def __init__(
-        self, address, federated_id, *, instance_id=None, credentials=None, **inventory
-    ):
+    def __init__(self, address, federated_id, *, instance_id=None, credentials=None, **inventory):
         # Of grpc; None dials in plain text.
         self._credentials = credentials
         self.federated_id = federated_id

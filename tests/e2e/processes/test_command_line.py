@@ -71,7 +71,7 @@ def test_a_port_that_is_taken_is_named_in_one_sentence(database_url, option):
         (["--port", "70000"], "--port"),
         (["--port", "many"], "--port"),
         (["--insecure", "--database-url", "mysql://somewhere/else"], "postgresql://"),
-        (["--insecure", "--host", "0.0.0.0"], "--insecure serves this machine alone"),
+        (["--insecure", "--host", "10.0.0.1"], "--insecure serves this machine alone"),
         (["--tls-cert", "server.pem"], "--tls-key"),
         (["--agents-address", "somewhere"], "--agents-address must be host:port"),
     ],
