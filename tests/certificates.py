@@ -8,10 +8,12 @@ import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from flow_contract.secrets import ID_BYTES, SECRET_BYTES, make_secret
 from flow_server.pki.authority import Authority, make_ca
 from flow_server.pki.files import pki_in, write_new
+from flow_server.pki.identities import party_uri
 from flow_server.pki.requests import read_request
 
 NAMES = ("localhost", "127.0.0.1", "::1")
@@ -88,3 +90,23 @@ def server_proof(pki):
 
 
 LONG_AGO = timedelta(days=500)
+
+
+def sign_with(proof, key, federated_id):
+    """Return a party's certificate for `key`, signed by a proof's own key as if it were a CA's."""
+    issuer = x509.load_pem_x509_certificate(proof.certificate_pem)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, federated_id)])
+    uri = x509.UniformResourceIdentifier(party_uri(federated_id))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(issuer.not_valid_before_utc)
+        .not_valid_after(issuer.not_valid_after_utc)
+        .add_extension(x509.SubjectAlternativeName([uri]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(serialization.load_pem_private_key(proof.key_pem, None), hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -19,6 +19,7 @@ from tests.certificates import (
     request_pem,
     server_proof,
     sign_by_hand,
+    sign_with,
 )
 from tests.security.conftest import ANSWER_S
 
@@ -256,3 +257,20 @@ async def test_an_operator_s_own_certificate_is_shown_and_told_to_who_enrols(sec
     proof = await flow.proof_for("hospital-a")
     assert proof.ca_pem == flow.ca_pem
     await flow.agent("hospital-a", proof).connect()
+
+
+async def test_a_party_s_key_signs_no_other_party(flow):
+    proof = await flow.proof_for("hospital-a")
+    key = make_key()
+    forged = sign_with(proof, key, "hospital-b")
+    chain = type(proof)(key_pem(key), forged + proof.certificate_pem, proof.ca_pem)
+    assert (await refused_hello(flow, chain, party="hospital-b"))[0] is UNAVAILABLE
+
+
+async def test_what_a_revoked_agent_still_has_on_its_way_counts_for_nothing(flow, rows):
+    agent = flow.agent("hospital-a", await flow.proof_for("hospital-a"))
+    await agent.connect()
+    await flow.revoke("hospital-a")
+    epoch, owner = await rows.fetchrow("SELECT epoch, owner_id FROM parties")
+    assert epoch > agent.epoch
+    assert owner is None
