@@ -185,7 +185,7 @@ def start_server(stack: contextlib.ExitStack, folder: Path, *, port: int = 0) ->
     """Start `fedflow server` on the folder's database; port 0 is any free one."""
     state_dir, ready_file = folder / "server", folder / "server.json"
     ready_file.unlink(missing_ok=True)
-    arguments = [*fedflow(), "server", "--port", str(port), "--http-port", "0"]
+    arguments = [*fedflow(), "server", "--insecure", "--port", str(port), "--http-port", "0"]
     arguments += ["--state-dir", str(state_dir), "--ready-file", str(ready_file)]
     started = child(stack, "server", arguments, folder)
     host, _, served_port = str(started.ready(ready_file)["grpc"]).rpartition(":")

@@ -16,12 +16,14 @@ import structlog
 from flow_contract.errors import Kind, Unavailable
 from flow_server.gateways.http import HttpServer, make_app
 from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.server import GrpcServer, Servicers
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.hub.registry import Registry
+from flow_server.identities import Material, open_material, utc_now
 from flow_server.loops.duties import (
     delete_old_runs,
     listen_for_changes,
@@ -32,7 +34,9 @@ from flow_server.loops.duties import (
 )
 from flow_server.loops.supervisor import Duty, keep_going
 from flow_server.services.absences import AbsenceService
+from flow_server.services.admissions import AdmissionService
 from flow_server.services.delivery import DeliveryService
+from flow_server.services.enrolments import EnrolmentService
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
 from flow_server.services.retention import RetentionService
@@ -61,13 +65,15 @@ class FlowServer:
         self._settings = settings
         self._stack = contextlib.AsyncExitStack()
         self.grpc_address = ""
+        self.agents_address = ""
         self.http_address = ""
 
     async def start(self) -> None:
         """Open the database, check its schema, serve.
 
         Raises:
-            InvalidArgument: an address, URL or directory can't be used.
+            InvalidArgument: an address, URL or directory can't be used, or there are no
+                certificates.
             Conflict: the schema is not this code's.
             Unavailable: the database does not answer.
         """
@@ -78,6 +84,8 @@ class FlowServer:
             raise
 
     async def _start(self) -> None:
+        # First: who has no certificates yet should not wait for a database to hear of it.
+        material = None if self._settings.insecure else open_material(self._settings)
         address = await self._open_database()
         if self._settings.database_url is None:
             await _migrate(address)
@@ -90,11 +98,13 @@ class FlowServer:
         fit = await schema.require_fit(engine, database=address.shown)
         if fit is schema.Fit.COMPATIBLE:
             log.warning("schema_newer_than_code", schema=await schema.current(engine))
-        parts = _Parts(Database(engine), address, self._settings)
+        parts = _Parts(Database(engine), address, self._settings, material)
         grpc_server = GrpcServer(
             parts.servicers,
             host=self._settings.host,
             port=self._settings.port,
+            agents_port=self._settings.agents_port,
+            security=None if material is None else material.security,
             keepalive_s=self._settings.keepalive_s,
         )
         http_server = HttpServer(
@@ -104,14 +114,18 @@ class FlowServer:
         self._begin(parts.duties)
         await parts.listening.wait()
         await http_server.start()
+        parts.servicers.enrolment.agents_address = (
+            self._settings.agents_address or f":{grpc_server.agents_port}"
+        )
         await grpc_server.start()
         self._stack.push_async_callback(
             grpc_server.aclose, self._settings.shutdown_grace_s, parts.send_away
         )
         self.grpc_address = f"{grpc_server.host}:{grpc_server.port}"
+        self.agents_address = f"{grpc_server.host}:{grpc_server.agents_port}"
         self.http_address = f"{http_server.host}:{http_server.port}"
         self._write_ready_file()
-        log.info("server_started", grpc=self.grpc_address, http=self.http_address)
+        log.info("server_started", **self._addresses())
 
     async def aclose(self) -> None:
         """Refuse new calls, drain, end the duties, close the database."""
@@ -139,8 +153,16 @@ class FlowServer:
         path = self._settings.ready_file
         if path is None:
             return
-        write_whole(path, {"grpc": self.grpc_address, "http": self.http_address})
+        write_whole(path, self._addresses())
         self._stack.callback(path.unlink, missing_ok=True)
+
+    def _addresses(self) -> dict[str, Any]:
+        return {
+            "grpc": self.grpc_address,
+            "agents": self.agents_address,
+            "http": self.http_address,
+            "tls": not self._settings.insecure,
+        }
 
 
 async def _migrate(address: Address) -> None:
@@ -161,13 +183,21 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 class _Parts:
     """Services and servicers over one database."""
 
-    def __init__(self, database: Database, address: Address, settings: ServerSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        address: Address,
+        settings: ServerSettings,
+        material: Material | None,
+    ) -> None:
         self._database = database
         self.listening = asyncio.Event()
         registry, watches = self._registry, self._watches = Registry(), Watches()
         parties = PartyService(
             database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
+        admissions = AdmissionService(database, registry, now=utc_now)
+        enrolments = EnrolmentService(database, None if material is None else material.identities)
         reports = ReportService(database)
         delivery = DeliveryService(database, registry)
         tasks = TaskService(database)
@@ -188,21 +218,35 @@ class _Parts:
             templates=TemplateServicer(TemplateService(database)),
             tasks=TaskServicer(tasks, starts, WaitService(tasks, watches)),
             runs=RunServicer(RunService(database)),
-            parties=PartyServicer(parties),
+            parties=PartyServicer(parties, enrolments),
             agents=AgentServicer(
-                parties=parties, reports=reports, delivery=delivery, registry=registry
+                insecure=settings.insecure,
+                enrolments=enrolments,
+                parties=parties,
+                reports=reports,
+                delivery=delivery,
+                registry=registry,
             ),
+            enrolment=EnrolmentServicer(enrolments),
         )
 
         def make_listener() -> Listener:
-            return Listener(address, on_desired=delivery.wake_run, on_observed=watches.wake)
+            return Listener(
+                address,
+                on_desired=delivery.wake_run,
+                on_observed=watches.wake,
+                on_identity=admissions.wake,
+            )
 
         self.duties: dict[str, Duty] = {
             "starts": starts.run,
             "task_reads": tasks.run,
             "reports": reports.run,
             "delivery": delivery.run,
-            "leases": lambda: renew_leases(parties, registry, every_s=settings.lease_renewal_s),
+            "leases": lambda: renew_leases(
+                parties, registry, admissions, every_s=settings.lease_renewal_s
+            ),
+            "admissions": admissions.run,
             "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
             "retries": lambda: repeat_failed_runs(retries, every_s=settings.sweep_s),
             "retention": lambda: delete_old_runs(retention, every_s=settings.retention_sweep_s),
@@ -210,6 +254,7 @@ class _Parts:
                 make_listener,
                 delivery=delivery,
                 watches=watches,
+                admissions=admissions,
                 registry=registry,
                 on_listening=self.listening.set,
             ),

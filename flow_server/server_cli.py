@@ -9,9 +9,15 @@ from typing import Any
 import click
 
 
-@click.command(short_help="Run a flow server: keep templates and tasks, drive the agents.")
+@click.group(
+    invoke_without_command=True,
+    short_help="Run a flow server: keep templates and tasks, drive the agents.",
+)
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="gRPC port; 0 picks a free one.  [default: 1235]")
+@click.option(
+    "--agents-port", type=int, help="gRPC port for agents; 0 picks a free one.  [default: 1237]"
+)
 @click.option("--http-port", type=int, help="HTTP port; 0 picks a free one.  [default: 1236]")
 @click.option(
     "--database-url",
@@ -25,12 +31,39 @@ import click
     type=click.Path(file_okay=False, path_type=Path),
     envvar="FEDFLOW_STATE_DIR",
     show_envvar=True,
-    help="Where the embedded PostgreSQL keeps its data.",
+    help="Where the certificates are and the embedded PostgreSQL keeps its data.",
+)
+@click.option(
+    "--pki-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the certificates are.  [default: pki in the state directory]",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Your own server certificate with its chain, PEM; agents' own stay ours.",
+)
+@click.option("--tls-key", type=click.Path(dir_okay=False, path_type=Path), help="Its key, PEM.")
+@click.option(
+    "--tls-ca",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The CA by which it is known, PEM.",
+)
+@click.option(
+    "--agents-address",
+    metavar="HOST:PORT",
+    help="Where agents are told to connect.  [default: where they enrolled, --agents-port]",
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    default=None,
+    help="Plain text, and nobody proves who he is; only on this machine's loopback.",
 )
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help='Write {"grpc": "host:port", "http": "host:port"} here once it serves.',
+    help='Write {"grpc": "host:port", "agents": …, "http": …, "tls": …} here once it serves.',
 )
 @click.option(
     "--lost-after-s",
@@ -52,11 +85,15 @@ import click
 )
 @click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
-def server(**options: Any) -> None:
+@click.pass_context
+def server(context: click.Context, /, **options: Any) -> None:
     """Run a flow server until Ctrl-C or SIGTERM; agents and their workloads go on without it.
 
-    Each option can also be set as FEDFLOW_SERVER_<OPTION>.
+    Each option can also be set as FEDFLOW_SERVER_<OPTION>. Serves over TLS, with what
+    `fedflow server init` has made.
     """
+    if context.invoked_subcommand is not None:
+        return
     given = {key: value for key, value in options.items() if value is not None}
 
     from pydantic import ValidationError  # noqa: PLC0415  --help must stay quick

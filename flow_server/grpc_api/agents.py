@@ -6,11 +6,20 @@ from collections.abc import AsyncIterator, Iterator
 
 import structlog
 
-from flow_contract.errors import InvalidArgument, Unavailable
+from flow_contract.errors import (
+    Forbidden,
+    InvalidArgument,
+    Kind,
+    Unauthenticated,
+    Unavailable,
+)
+from flow_server.grpc_api.certificates import party_of
 from flow_server.grpc_api.context import Context
 from flow_server.hub.registry import Registry
-from flow_server.hub.sessions import Outgoing, Session, stale
+from flow_server.hub.sessions import Outgoing, Session, Shown, stale
+from flow_server.pki.identities import PartyIdentity
 from flow_server.services.delivery import DeliveryService
+from flow_server.services.enrolments import EnrolmentService
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
 from flow_wire import agents_pb2 as pb
@@ -32,16 +41,23 @@ MAX_PART_BYTES = 2 * 1024 * 1024
 
 
 class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
-    """See proto/agents.proto for who must send what when."""
+    """See proto/agents.proto for who must send what when.
+
+    `insecure`: an agent is whom its hello names. Otherwise it is whom its certificate names.
+    """
 
     def __init__(
         self,
         *,
+        insecure: bool,
+        enrolments: EnrolmentService,
         parties: PartyService,
         reports: ReportService,
         delivery: DeliveryService,
         registry: Registry,
     ) -> None:
+        self._insecure = insecure
+        self._enrolments = enrolments
         self._parties = parties
         self._reports = reports
         self._delivery = delivery
@@ -51,15 +67,25 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
     async def Connect(  # type: ignore[override]  # grpc.aio also takes a handler that writes itself
         self, requests: AsyncIterator[pb.AgentMessage], context: Context
     ) -> None:
+        identity = None if self._insecure else _identity(context)
         hello = await _hello(requests)
+        if identity is not None:
+            _require_own(hello, identity)
         epoch = await self._parties.connect(
             federated_id=hello.federated_id,
             name=hello.name,
             instance_id=hello.instance_id,
             inventory=decode_inventory(hello.inventory),
             draining=hello.draining,
+            serial=None if identity is None else identity.serial,
         )
-        session = Session(federated_id=hello.federated_id, epoch=epoch)
+        session = Session(
+            federated_id=hello.federated_id,
+            epoch=epoch,
+            certificate=None
+            if identity is None
+            else Shown(serial=identity.serial, not_after=identity.not_after),
+        )
         structlog.contextvars.bind_contextvars(party_id=session.federated_id, epoch=epoch)
         log.info("agent_connected", runtime=hello.inventory.runtime)
         try:
@@ -72,6 +98,13 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         finally:
             self._registry.remove(session)
             await asyncio.shield(self._disconnect(session))
+
+    async def Renew(self, request: pb.RenewRequest, context: Context) -> pb.RenewResponse:
+        identity = _identity(context)
+        issued = await self._enrolments.renew(
+            identity.federated_id, identity.serial, request.certificate_request_pem
+        )
+        return pb.RenewResponse(certificate_chain_pem=issued.certificate_pem, ca_pem=issued.ca_pem)
 
     async def _converse(
         self,
@@ -134,6 +167,27 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         with contextlib.suppress(Unavailable):
             await self._parties.disconnect(federated_id=session.federated_id, epoch=session.epoch)
         log.info("agent_disconnected", party_id=session.federated_id)
+
+
+def _identity(context: Context) -> PartyIdentity:
+    identity = party_of(context.auth_context())
+    if identity is None:
+        raise Unauthenticated(
+            "this connection shows no party's certificate; 'fedflow agent enrol' gets one",
+            kind=Kind.PARTY,
+        )
+    return identity
+
+
+def _require_own(hello: pb.Hello, identity: PartyIdentity) -> None:
+    if hello.federated_id != identity.federated_id:
+        raise Forbidden(
+            f"this agent's certificate is for party {identity.federated_id!r}, and it can speak "
+            "for no other",
+            kind=Kind.PARTY,
+            subject_id=identity.federated_id,
+            field="federated_id",
+        )
 
 
 async def _hello(requests: AsyncIterator[pb.AgentMessage]) -> pb.Hello:

@@ -10,14 +10,19 @@ from grpc_reflection.v1alpha import reflection
 
 from flow_contract.errors import InvalidArgument
 from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.parties import PartyServicer
+from flow_server.grpc_api.ports import PortInterceptor
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
+from flow_server.grpc_api.transport import Security, agents_credentials, users_credentials
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
+    enrolment_pb2,
+    enrolment_pb2_grpc,
     parties_pb2,
     parties_pb2_grpc,
     runs_pb2,
@@ -49,6 +54,7 @@ _SERVICES = (
     runs_pb2.DESCRIPTOR.services_by_name["RunService"],
     parties_pb2.DESCRIPTOR.services_by_name["PartyService"],
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
+    enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
 )
 
 
@@ -61,14 +67,30 @@ class Servicers:
     runs: RunServicer
     parties: PartyServicer
     agents: AgentServicer
+    enrolment: EnrolmentServicer
 
 
 class GrpcServer:
-    """Listens on one address. `port` is the real one, also when 0 was asked for."""
+    """Listens for users and for agents: at two ports, or without `security` at one, in plain text.
 
-    def __init__(self, servicers: Servicers, *, host: str, port: int, keepalive_s: float) -> None:
+    `port` and `agents_port` are the real ones, also when 0 was asked for.
+    """
+
+    def __init__(
+        self,
+        servicers: Servicers,
+        *,
+        host: str,
+        port: int,
+        agents_port: int,
+        security: Security | None,
+        keepalive_s: float,
+    ) -> None:
+        interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]
+        if security is not None:
+            interceptors.append(PortInterceptor())
         self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor()], options=(*_OPTIONS, *_keepalive(keepalive_s))
+            interceptors=interceptors, options=(*_OPTIONS, *_keepalive(keepalive_s))
         )
         self._health = health.aio.HealthServicer()
         templates_pb2_grpc.add_TemplateServiceServicer_to_server(servicers.templates, self._server)
@@ -76,6 +98,7 @@ class GrpcServer:
         runs_pb2_grpc.add_RunServiceServicer_to_server(servicers.runs, self._server)
         parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, self._server)
         agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, self._server)
+        enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [service.full_name for service in _SERVICES]
         reflection.enable_server_reflection(
@@ -83,16 +106,27 @@ class GrpcServer:
         )
         self._names = ["", *names]
         self.host = host
-        self.port = self._bind(host, port)
+        if security is None:
+            self.port = self.agents_port = self._bind(host, port, None, option="port")
+        else:
+            self.port = self._bind(host, port, users_credentials(security), option="port")
+            self.agents_port = self._bind(
+                host, agents_port, agents_credentials(security), option="agents-port"
+            )
 
-    def _bind(self, host: str, port: int) -> int:
+    def _bind(
+        self, host: str, port: int, credentials: grpc.ServerCredentials | None, *, option: str
+    ) -> int:
+        address = _address(host, port)
         try:
-            return int(self._server.add_insecure_port(_address(host, port)))
+            if credentials is None:
+                return int(self._server.add_insecure_port(address))
+            return int(self._server.add_secure_port(address, credentials))
         except RuntimeError:
             raise InvalidArgument(
-                f"--port: can't listen on {_address(host, port)}; another process may be using "
+                f"--{option}: can't listen on {address}; another process may be using "
                 "it, so choose another port or 0 for any",
-                field="port",
+                field=option.replace("-", "_"),
             ) from None
 
     async def start(self) -> None:

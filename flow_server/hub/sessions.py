@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from flow_contract.assignments import Assignment
 from flow_contract.errors import FlowError, Kind, StaleLease
@@ -28,6 +29,14 @@ class Outgoing:
         return bool(self.assignments or self.complete or self.acknowledged)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The certificate that a connection was admitted with."""
+
+    serial: str
+    not_after: datetime
+
+
 def stale(message: str, federated_id: str) -> StaleLease:
     """Return the error of a connection that counts no more."""
     return StaleLease(message, kind=Kind.PARTY, subject_id=federated_id)
@@ -40,9 +49,10 @@ class Session:
     after earlier ones.
     """
 
-    def __init__(self, *, federated_id: str, epoch: int) -> None:
+    def __init__(self, *, federated_id: str, epoch: int, certificate: Shown | None = None) -> None:
         self.federated_id = federated_id
         self.epoch = epoch
+        self.certificate = certificate
         self._outgoing = Outgoing()
         self._changed = asyncio.Event()
         self._end: FlowError | None = None

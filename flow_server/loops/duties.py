@@ -7,6 +7,7 @@ import structlog
 
 from flow_server.hub.registry import Registry
 from flow_server.services.absences import AbsenceService
+from flow_server.services.admissions import AdmissionService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
@@ -27,12 +28,16 @@ async def revive_database(embedded: EmbeddedPostgres) -> None:
         await embedded.start()
 
 
-async def renew_leases(parties: PartyService, registry: Registry, *, every_s: float) -> None:
+async def renew_leases(
+    parties: PartyService, registry: Registry, admissions: AdmissionService, *, every_s: float
+) -> None:
     """Renew this replica's leases: one statement, however many agents it has.
 
-    A connection that turns out to be another replica's by now is ended.
+    A connection that turns out to be another replica's by now is ended, and one whose
+    certificate has run out.
     """
     while True:
+        admissions.end_expired()
         # Those that are here before the statement: a newer one it may not have seen.
         held = list(registry)
         epochs = await parties.renew_leases(
@@ -70,6 +75,7 @@ async def listen_for_changes(
     *,
     delivery: DeliveryService,
     watches: Watches,
+    admissions: AdmissionService,
     registry: Registry,
     on_listening: Callable[[], None],
 ) -> None:
@@ -78,6 +84,7 @@ async def listen_for_changes(
     def catch_up() -> None:
         delivery.wake_parties(registry.connected())
         watches.wake_all()
+        admissions.wake_all()
         on_listening()
 
     await make_listener().listen(catch_up)

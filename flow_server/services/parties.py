@@ -7,6 +7,7 @@ from flow_contract import checks
 from flow_contract.errors import InvalidArgument
 from flow_contract.ids import is_party_id
 from flow_contract.parties import Inventory, Party
+from flow_server.services.admissions import admit
 from flow_server.storage import parties, reports, runs
 from flow_server.storage.database import Connection, Database
 
@@ -60,10 +61,14 @@ class PartyService:
         instance_id: str,
         inventory: Inventory,
         draining: bool = False,
+        serial: str | None = None,
     ) -> int:
         """Own the party's connection; return its epoch.
 
+        `serial` is of the certificate that the party showed, None where nobody shows any.
+
         Raises:
+            Forbidden: that certificate is not good (any more).
             InvalidArgument: the id can't name a party, or something is too long.
             AlreadyExists: another agent of this party is connected.
         """
@@ -82,6 +87,8 @@ class PartyService:
         checks.text("inventory.runtime", inventory.runtime, max_chars=64)
         checks.text("inventory.agent_version", inventory.agent_version, max_chars=64)
         async with self._database.transaction() as connection:
+            if serial is not None:
+                await admit(connection, federated_id=federated_id, serial=serial)
             await _hear_from_one(connection, federated_id, instance_id)
             return await parties.claim_party(
                 connection,

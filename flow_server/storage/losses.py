@@ -19,7 +19,8 @@ _GIVE_UP = text(
     WITH held AS (
       SELECT federated_id FROM parties
       WHERE federated_id IN (
-        SELECT federated_id FROM party_runs WHERE run_id = :run_id AND state = :lost)
+        SELECT federated_id FROM party_runs WHERE run_id = :run_id AND state = :lost
+          AND federated_id = coalesce(CAST(:federated_id AS text), federated_id))
       ORDER BY federated_id FOR UPDATE
     ), cut AS (
       UPDATE parties SET epoch = epoch + 1, owner_id = NULL
@@ -28,10 +29,18 @@ _GIVE_UP = text(
       UPDATE party_runs SET state = :state, reason = :reason, message = :message,
                             finished_at = now()
       WHERE run_id = :run_id AND state = :lost
+        AND federated_id = coalesce(CAST(:federated_id AS text), federated_id)
       RETURNING party_run_id
     )
     INSERT INTO events (run_id, party_run_id, side, from_value, to_value, reason)
     SELECT :run_id, party_run_id, 'state', :lost, :state, :reason FROM moved
+    """
+)
+
+_RUNS_WITHOUT = text(
+    """
+    SELECT run_id FROM party_runs
+    WHERE federated_id = :federated_id AND state = :lost AND finished_at IS NULL ORDER BY run_id
     """
 )
 
@@ -48,13 +57,21 @@ async def lost_parties(connection: Connection, run_id: str | None) -> list[str]:
     return list((await connection.execute(_LOST_PARTIES, values)).scalars())
 
 
-async def give_up(connection: Connection, run_id: str) -> int:
+async def runs_that_lost(connection: Connection, federated_id: str) -> list[str]:
+    """Return the runs of which this party's share is lost."""
+    values = {"federated_id": federated_id, "lost": PartyRunState.LOST}
+    return list((await connection.execute(_RUNS_WITHOUT, values)).scalars())
+
+
+async def give_up(connection: Connection, run_id: str, *, federated_id: str | None = None) -> int:
     """End a locked run's lost party runs as failed; return how many there were.
 
+    Those of one party, or of all where none is named.
     A site that comes back ends what it finds: its agent is told what is wanted, and this isn't.
     """
     values = {
         "run_id": run_id,
+        "federated_id": federated_id,
         "lost": PartyRunState.LOST,
         "state": next_state(PartyRunState.LOST, PartyRunEvent.FAIL),
         "reason": Reason.GIVEN_UP,

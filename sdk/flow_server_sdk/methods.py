@@ -59,6 +59,9 @@ LIST_PARTIES = _party("List", parties_pb2.ListPartiesResponse)
 GET_PARTY = _party("Get", parties_pb2.GetPartyResponse)
 DRAIN_PARTY = _party("Drain", parties_pb2.DrainPartyResponse)
 RESUME_PARTY = _party("Resume", parties_pb2.ResumePartyResponse)
+# A second token voids the first, which nobody has seen if its answer was lost.
+ADD_PARTY = _party("Add", parties_pb2.AddPartyResponse)
+REVOKE_PARTY = _party("Revoke", parties_pb2.RevokePartyResponse)
 
 LIST_AUDIT = Method(
     path="/fedflow.v1.AuditService/List", response=audit_pb2.ListAuditResponse, repeatable=True

@@ -235,7 +235,7 @@ class Place:
         return [*self.servers, *(site.agent for site in self.sites if hasattr(site, "agent"))]
 
     async def _start(self) -> None:
-        arguments = ["server", "--port", "0", "--http-port", "0"]
+        arguments = ["server", "--insecure", "--port", "0", "--http-port", "0"]
         self.database: Database
         if self.kind.replicas:
             self.database = OwnDatabase(self.folder / "postgres")

@@ -13,6 +13,6 @@ class Replica(Child):
         self.address = ""
 
     def start(self):
-        self.launch("server", "--port", self._port, "--http-port", "0")
+        self.launch("server", "--insecure", "--port", self._port, "--http-port", "0")
         self.address = self.ready()["grpc"]
         self._port = self.address.rpartition(":")[2]

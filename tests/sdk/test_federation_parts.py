@@ -25,6 +25,7 @@ def test_the_server_gets_its_ports_and_its_folder():
         *("--state-dir", "/state/server"),
         *("--ready-file", "/state/server.ready.json"),
         *("--log-level", "info"),
+        "--insecure",
         *("--host", "127.0.0.1"),
         *("--port", "0"),
         *("--http-port", "0"),

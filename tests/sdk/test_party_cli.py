@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from flow_server_sdk import methods, shapes
 from flow_server_sdk.cli import main
 from flow_wire import parties_pb2
 from flow_wire.codec.parties import encode_party
+from flow_wire.codec.times import encode_time
 from tests.sdk.examples import PARTY
 from tests.sdk.scripted_server import scripted_server
 
@@ -123,3 +125,40 @@ def test_an_address_that_is_none_is_a_usage_error(fedflow, address):
     result = fedflow("list", FEDFLOW_SERVER=address)
     assert result.exit_code == 2
     assert "--server" in result.output
+
+
+EXPIRES_AT = datetime(2026, 11, 22, 6, 47, 51, tzinfo=UTC)
+
+
+def added():
+    reply = parties_pb2.AddPartyResponse(enrolment_token="ffe.a.b.c")  # noqa: S106 - a made-up one
+    encode_time(reply.expires_at, EXPIRES_AT)
+    return reply
+
+
+def test_add_prints_the_token_alone_where_a_pipe_reads(server, fedflow):
+    server.replies(methods.ADD_PARTY, added())
+    result = fedflow("add", "federate-1", "--valid-hours", "48")
+    assert (result.exit_code, result.stdout) == (0, "ffe.a.b.c\n")
+    assert "fedflow agent enrol" in result.stderr
+    assert "Sun, 22 Nov 2026 06:47:51 -0000" in result.stderr
+    assert "ffe." not in result.stderr
+    [request] = server.asked(methods.ADD_PARTY)
+    assert (request.federated_id, request.valid_hours) == ("federate-1", 48)
+    assert json.loads(fedflow("add", "federate-1", "--json").stdout) == {
+        "enrolment_token": "ffe.a.b.c",
+        "expires_at": "Sun, 22 Nov 2026 06:47:51 -0000",
+    }
+
+
+@pytest.mark.parametrize("hours", ["0", "169", "x"])
+def test_a_token_s_time_that_can_not_be_is_a_usage_error(fedflow, hours):
+    assert fedflow("add", "federate-1", "--valid-hours", hours).exit_code == 2
+
+
+def test_revoke_says_what_lets_the_party_in_again(server, fedflow):
+    server.replies(methods.REVOKE_PARTY, parties_pb2.RevokePartyResponse())
+    result = fedflow("revoke", "federate-1")
+    assert (result.exit_code, "fedflow party add" in result.output) == (0, True)
+    [request] = server.asked(methods.REVOKE_PARTY)
+    assert request.federated_id == "federate-1"

@@ -162,6 +162,8 @@ def test_a_task_of_the_wrong_form_is_refused(sdk, stored, argument, value, field
         ("party.get", (1,), "federated_id"),
         ("party.drain", (None,), "federated_id"),
         ("party.resume", (None,), "federated_id"),
+        ("party.add", (None,), "federated_id"),
+        ("party.revoke", (None,), "federated_id"),
     ],
 )
 def test_an_argument_of_the_wrong_form_is_refused(sdk, stored, call, arguments, field):

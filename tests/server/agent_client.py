@@ -18,7 +18,9 @@ S = PartyRunState
 
 
 class ScriptedAgent:
-    def __init__(self, address, federated_id, *, instance_id=None, **inventory):
+    def __init__(self, address, federated_id, *, instance_id=None, credentials=None, **inventory):
+        # Of grpc; None dials in plain text.
+        self._credentials = credentials
         self.federated_id = federated_id
         self.instance_id = instance_id or f"instance-of-{federated_id}"
         self._address = address
@@ -32,7 +34,11 @@ class ScriptedAgent:
         self._reader = None
 
     async def connect(self):
-        self._channel = grpc.aio.insecure_channel(self._address)
+        self._channel = (
+            grpc.aio.insecure_channel(self._address)
+            if self._credentials is None
+            else grpc.aio.secure_channel(self._address, self._credentials)
+        )
         self._call = agents_pb2_grpc.AgentServiceStub(self._channel).Connect()
         await self._call.write(
             pb.AgentMessage(

@@ -45,7 +45,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "party": Entry(
         target="flow_server_sdk.cli.party:party",
-        help="List the parties; drain and resume one.",
+        help="Add, list and revoke parties; drain and resume one.",
     ),
     "server": Entry(
         target="flow_server.cli:server",

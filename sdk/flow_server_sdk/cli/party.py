@@ -1,4 +1,4 @@
-"""`fedflow party`: the sites that a server knows, and whether they take new work.
+"""`fedflow party`: the sites that a server knows, who they are, and whether they take new work.
 
 Importing this costs click and nothing else; the client is imported when a command runs.
 """
@@ -26,9 +26,9 @@ def _options(command: F) -> F:
     return server_option(as_json(command))
 
 
-@click.group(short_help="List the parties; drain and resume one.")
+@click.group(short_help="Add, list and revoke parties; drain and resume one.")
 def party() -> None:
-    """List the parties; let one take no new work, or take it again."""
+    """Add, list and revoke parties; let one take no new work, or take it again."""
 
 
 @party.command("list")
@@ -40,6 +40,46 @@ def list_parties(server: str, *, as_json: bool) -> None:
         click.echo(json.dumps(parties))
     else:
         _show(parties)
+
+
+@party.command()
+@click.argument("party_id", metavar="ID")
+@click.option(
+    "--valid-hours",
+    type=click.IntRange(1, 168),
+    default=24,
+    show_default=True,
+    help="How long the token can be used.",
+)
+@_options
+def add(party_id: str, server: str, *, valid_hours: int, as_json: bool) -> None:
+    """Print a one-time token with which party ID's agent gets its certificate.
+
+    Only the token goes to standard output, so that it can be piped on. Whoever has it can become
+    party ID: send it over a channel that you trust.
+    """
+    known = ask(server, lambda sdk: data_of(sdk.party.add(party_id, valid_hours=valid_hours)))
+    if as_json:
+        click.echo(json.dumps(known))
+        return
+    click.echo(known["enrolment_token"])
+    click.echo(
+        f"until {known['expires_at']}, once; at the site: fedflow agent enrol --server {server} "
+        "--token -",
+        err=True,
+    )
+
+
+@party.command()
+@click.argument("party_id", metavar="ID")
+@_options
+def revoke(party_id: str, server: str, *, as_json: bool) -> None:
+    """End party ID's connection now and refuse its certificates and tokens for good."""
+    ask(server, lambda sdk: data_of(sdk.party.revoke(party_id)))
+    if as_json:
+        click.echo(json.dumps({"federated_id": party_id, "revoked": True}))
+    else:
+        click.echo(f"{_printable(party_id)} is revoked; 'fedflow party add' lets it in again")
 
 
 @party.command()

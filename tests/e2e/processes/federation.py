@@ -29,7 +29,9 @@ class Server(Child):
 
     def start(self) -> None:
         grpc_port, http_port = self._ports
-        self.launch("server", "--port", grpc_port, "--http-port", http_port, *self._options)
+        self.launch(
+            "server", "--insecure", "--port", grpc_port, "--http-port", http_port, *self._options
+        )
         ready = self.ready()
         self.address = ready["grpc"]
         self._ports = tuple(ready[name].rsplit(":", 1)[1] for name in ("grpc", "http"))

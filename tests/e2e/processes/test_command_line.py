@@ -28,7 +28,7 @@ async def set_revision(url, revision):
 
 def refuse(*arguments, **settings):
     """Run a server that does not start; return what it says, which is one line."""
-    ended = run("server", "--port", 0, "--http-port", 0, *arguments, **settings)
+    ended = run("server", "--insecure", "--port", 0, "--http-port", 0, *arguments, **settings)
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
     [line] = [line for line in ended.stderr.splitlines() if line.startswith("Error: ")]
@@ -70,7 +70,10 @@ def test_a_port_that_is_taken_is_named_in_one_sentence(database_url, option):
     [
         (["--port", "70000"], "--port"),
         (["--port", "many"], "--port"),
-        (["--database-url", "mysql://somewhere/else"], "postgresql://"),
+        (["--insecure", "--database-url", "mysql://somewhere/else"], "postgresql://"),
+        (["--insecure", "--host", "10.0.0.1"], "--insecure serves this machine alone"),
+        (["--tls-cert", "server.pem"], "--tls-key"),
+        (["--agents-address", "somewhere"], "--agents-address must be host:port"),
     ],
 )
 def test_a_server_option_that_can_not_be_is_named(arguments, words):

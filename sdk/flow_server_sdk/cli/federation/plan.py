@@ -44,6 +44,8 @@ class Plan:
         http_port = 0 if self.http_port is None and self.port == 0 else self.http_port
         return [
             *self._fedflow("server", SERVER),
+            # All on this machine: it serves its loopback only, in plain text.
+            "--insecure",
             *("--host", self.host),
             *("--port", str(self.port)),
             *([] if http_port is None else ["--http-port", str(http_port)]),
