@@ -18,12 +18,14 @@ from flow_server.gateways.http import HttpServer, make_app
 from flow_server.grpc_api.agents import AgentServicer
 from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.parties import PartyServicer
+from flow_server.grpc_api.rates import Counter
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.server import GrpcServer, Servicers
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.hub.registry import Registry
 from flow_server.identities import Material, open_material, utc_now
+from flow_server.limits import call_limits, transport_limits
 from flow_server.loops.duties import (
     delete_old_runs,
     listen_for_changes,
@@ -106,9 +108,14 @@ class FlowServer:
             agents_port=self._settings.agents_port,
             security=None if material is None else material.security,
             keepalive_s=self._settings.keepalive_s,
+            limits=transport_limits(self._settings),
+            counter=Counter(call_limits(self._settings)),
         )
         http_server = HttpServer(
-            make_app(parts.check_ready), host=self._settings.host, port=self._settings.http_port
+            make_app(parts.check_ready),
+            host=self._settings.host,
+            port=self._settings.http_port,
+            max_connections=self._settings.http_connections,
         )
         self._stack.push_async_callback(http_server.aclose)
         self._begin(parts.duties)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from flow_contract.errors import Exhausted, FlowError, Kind, Unauthenticated
+from flow_contract.errors import Exhausted, FlowError, Kind
 from flow_server.domain.rates import Buckets, Places, Rate, address_of, seconds_to_wait
 from flow_server.grpc_api.certificates import caller_from_certificate
 from flow_server.grpc_api.context import Context
@@ -41,8 +41,10 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
-    """By what a call is counted. `address` is empty for agents: a whole site, or several behind
-    one gateway, must not stand in each other's way."""
+    """By what a call is counted.
+
+    `address` is empty for agents: those behind one gateway must not stand in each other's way.
+    """
 
     address: str
     party: str
@@ -84,9 +86,6 @@ class Counter:
             raise
         try:
             yield
-        except Unauthenticated:
-            self.ended_unproven(method, visitor)
-            raise
         finally:
             if place is not None:
                 place[0].leave(place[1])
@@ -108,15 +107,11 @@ class Counter:
             _take(self._tokens, visitor.token, now_s, "calls with this token")
         if method == _ENROL and self._wrong is not None:
             # Also for a right token, or the answer would tell it from a wrong one.
-            _refuse(
-                self._wrong.wait_s(visitor.address, now_s), "wrong tokens from this address"
-            )
+            _refuse(self._wrong.wait_s(visitor.address, now_s), "wrong tokens from this address")
 
     def _enter(self, visitor: Visitor) -> tuple[Places, str] | None:
         places, key = (
-            (self._of_parties, visitor.party)
-            if visitor.party
-            else (self._at_once, visitor.address)
+            (self._of_parties, visitor.party) if visitor.party else (self._at_once, visitor.address)
         )
         if places is None:
             return None

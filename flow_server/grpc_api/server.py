@@ -11,13 +11,21 @@ from grpc_reflection.v1alpha import reflection
 from flow_contract.errors import InvalidArgument
 from flow_server.grpc_api.agents import AgentServicer
 from flow_server.grpc_api.enrolment import EnrolmentServicer
+from flow_server.grpc_api.intake import IntakeInterceptor
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
+from flow_server.grpc_api.rates import Counter
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
-from flow_server.grpc_api.transport import Security, agents_credentials, users_credentials
+from flow_server.grpc_api.transport import (
+    Security,
+    TransportLimits,
+    agents_credentials,
+    options_of,
+    users_credentials,
+)
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
@@ -33,15 +41,14 @@ from flow_wire import (
     templates_pb2_grpc,
 )
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-
 _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     # An idle site sends no data; by default only the first two pings would go out in time.
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Of pings that come faster; any header or data sent forgives them all. An agent pings twice
+    # a minute, so only a flood is ended.
+    ("grpc.http2.max_ping_strikes", 100),
     # How much an answer may be is its reader's to say; what goes to agents comes in parts.
     ("grpc.max_send_message_length", -1),
     # Two servers on one port would share its connections at random.
@@ -85,12 +92,18 @@ class GrpcServer:
         agents_port: int,
         security: Security | None,
         keepalive_s: float,
+        limits: TransportLimits,
+        counter: Counter,
     ) -> None:
-        interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]
+        interceptors: list[grpc.aio.ServerInterceptor] = [
+            IntakeInterceptor(counter, request_timeout_s=limits.request_timeout_s),
+            ErrorInterceptor(),
+        ]
         if security is not None:
             interceptors.append(PortInterceptor())
         self._server = grpc.aio.server(
-            interceptors=interceptors, options=(*_OPTIONS, *_keepalive(keepalive_s))
+            interceptors=interceptors,
+            options=(*_OPTIONS, *_keepalive(keepalive_s), *options_of(limits)),
         )
         self._health = health.aio.HealthServicer()
         templates_pb2_grpc.add_TemplateServiceServicer_to_server(servicers.templates, self._server)
