@@ -262,6 +262,9 @@ async def _read(call: _Call) -> agents_pb2.ServerMessage:
     message = await call.read()
     if message is grpc.aio.EOF:
         raise SessionEnded("the server closed the stream")
+    if message is None:
+        # That is what gRPC makes of them on this side.
+        raise SessionEnded("the server sent bytes that are no message of this protocol")
     return cast(agents_pb2.ServerMessage, message)
 
 
