@@ -128,6 +128,7 @@ class FlowServer:
         self._stack.push_async_callback(
             grpc_server.aclose, self._settings.shutdown_grace_s, parts.send_away
         )
+        self._begin({"ports": grpc_server.keep})
         self.grpc_address = f"{grpc_server.host}:{grpc_server.port}"
         self.agents_address = f"{grpc_server.host}:{grpc_server.agents_port}"
         self.http_address = f"{http_server.host}:{http_server.port}"

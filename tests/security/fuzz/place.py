@@ -1,4 +1,4 @@
-"""A secured server on a real PostgreSQL to throw inputs at, its parties, and what must not change."""
+"""A secured server on a real PostgreSQL, its parties, and what inputs must not change."""
 
 import asyncio
 import contextlib

@@ -39,8 +39,7 @@ async def feed(findings, place, seed, count):
 def _sequence(inputs, random, party):
     greeting = pb.AgentMessage(hello=pb.Hello(federated_id=party, instance_id=f"of {party}"))
     messages = [greeting.SerializeToString()] if random.random() < 0.7 else []
-    for _ in range(random.randint(1, 6)):
-        messages.append(_message(inputs, random, greeting))
+    messages += [_message(inputs, random, greeting) for _ in range(random.randint(1, 6))]
     return messages
 
 
