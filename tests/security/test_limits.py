@@ -13,11 +13,12 @@ from flow_wire import agents_pb2_grpc
 from tests.security import frames
 from tests.security.served import ServerProcess
 
-HANDSHAKE_S = IDLE_S = REQUEST_S = 2
+HANDSHAKE_S = IDLE_S = 2
+REQUEST_S = 8
 MAX_GROWTH_BYTES = 150 * 1024 * 1024
 LIST = "/fedflow.v1.TemplateService/List"
 CONNECTIONS = 40
-FRAMES = 20_000
+FRAMES = 3000
 MIB = 1024 * 1024
 
 
