@@ -21,18 +21,27 @@ class Backoff:
         self._attempts = 0
         self._spread_s = 0.0
 
-    def next_s(self, *, is_alone: bool = False, is_awaited: bool = False) -> float:
+    def next_s(
+        self, *, is_alone: bool = False, is_awaited: bool = False, spent_s: float = 0.0
+    ) -> float:
         """Return the next delay in seconds and raise the ceiling of the one after.
 
         `is_alone`: this agent's own connection went silent, nobody else's was ended with it,
         so its first return is quick. `is_awaited`: runs of this site have not ended, so their
-        results are not kept waiting for the whole of the longest delay.
+        results are not kept waiting for the whole of the longest delay. `spent_s` is how long
+        the attempt took that has failed: a dial that waited in vain has spared the server as a
+        delay does, and the next one finds a network that heals.
         """
         cap_s = self._max_s * AWAITED_SHARE if is_awaited else self._max_s
         grown_s = min(cap_s, self._first_s * 2.0 ** min(self._attempts, 30))
         spread_s = 0.0 if is_alone and self._attempts == 0 else self._spread_s
+        chance = self._random()
+        delay_s = min(self._max_s, max(grown_s, spread_s)) * chance
+        if self._attempts > 0:
+            least_s = min(self._max_s, max(self._first_s, spread_s)) * chance
+            delay_s = max(least_s, delay_s - spent_s)
         self._attempts += 1
-        return min(self._max_s, max(grown_s, spread_s)) * self._random()
+        return delay_s
 
     def long_s(self) -> float:
         """Return a delay for what only a person can change: in the upper half of the cap."""

@@ -102,7 +102,7 @@ class Link:
 
     async def _try_session(self) -> float:
         """Serve one session to its end; return how long to wait before the next."""
-        is_alone = False
+        is_alone, began = False, self._clock.now()
         try:
             await self._session()
         except grpc.aio.AioRpcError as error:
@@ -113,7 +113,9 @@ class Link:
         except (SessionEnded, TimeoutError) as error:
             why = str(error) or f"no assignments within {WELCOME_DEADLINE_S:g} s"
         delay_s = self._backoff.next_s(
-            is_alone=is_alone, is_awaited=bool(self._units.party_run_ids)
+            is_alone=is_alone,
+            is_awaited=bool(self._units.party_run_ids),
+            spent_s=max(0.0, (self._clock.now() - began).total_seconds()),
         )
         log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
         return delay_s

@@ -58,6 +58,14 @@ def test_the_longest_delay_holds_whatever_a_server_asks_for():
     assert backoff.next_s() == 1
 
 
+def test_what_a_failed_dial_took_is_taken_off_but_for_the_spread():
+    backoff = Backoff(first_s=1, max_s=60, random=lambda: 1.0)
+    # The first is that of a session, however long it was.
+    assert [backoff.next_s(spent_s=10) for _ in range(6)] == [1, 1, 1, 1, 6, 22]
+    backoff.spread(12)
+    assert backoff.next_s(spent_s=100) == 12
+
+
 def test_where_somebody_waits_delays_grow_to_a_quarter_of_the_longest():
     backoff = Backoff(first_s=1, max_s=60, random=lambda: 1.0)
     assert [backoff.next_s(is_awaited=True) for _ in range(6)] == [1, 2, 4, 8, 15, 15]
