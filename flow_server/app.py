@@ -88,7 +88,9 @@ class FlowServer:
             answer_timeout_s=ANSWER_TIMEOUT_S,
         )
         self._stack.push_async_callback(engine.dispose)
-        await schema.require_fit(engine, database=address.shown)
+        fit = await schema.require_fit(engine, database=address.shown)
+        if fit is schema.Fit.COMPATIBLE:
+            log.warning("schema_newer_than_code", schema=await schema.current(engine))
         parts = _Parts(Database(engine), address, self._settings)
         grpc_server = GrpcServer(
             parts.servicers,
@@ -171,6 +173,7 @@ class _Parts:
         reports = ReportService(database)
         delivery = DeliveryService(database, registry)
         tasks = TaskService(database)
+        starts = StartService(database, on_storing=delivery.remember)
         # A gap of half a lease: shorter ones no lease runs out in.
         vigil = Vigil(longest_gap_s=settings.lease_s / 2, clock_s=time.monotonic)
         absences = AbsenceService(
@@ -187,7 +190,7 @@ class _Parts:
         )
         self.servicers = Servicers(
             templates=TemplateServicer(TemplateService(database)),
-            tasks=TaskServicer(tasks, StartService(database), WaitService(tasks, watches)),
+            tasks=TaskServicer(tasks, starts, WaitService(tasks, watches)),
             runs=RunServicer(RunService(database)),
             parties=PartyServicer(parties),
             agents=AgentServicer(
@@ -204,6 +207,8 @@ class _Parts:
             return Listener(address, on_desired=delivery.wake_run, on_observed=watches.wake)
 
         self.duties: dict[str, Duty] = {
+            "starts": starts.run,
+            "task_reads": tasks.run,
             "reports": reports.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(

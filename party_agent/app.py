@@ -18,10 +18,13 @@ from party_agent import machine
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
 from party_agent.contact import Contact
+from party_agent.control import Control
 from party_agent.gpus import GpuInventory
 from party_agent.journal import Journal
 from party_agent.link import Link
-from party_agent.policy import Site
+from party_agent.policy.rules import quick_rules
+from party_agent.policy.site import Site
+from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
 from party_agent.reporter import Reporter
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.port import Runtime
@@ -53,7 +56,9 @@ class Agent:
         Raises:
             StateDirInUse: another agent is using the state directory.
             StateDirUnusable: it can't be read or written.
+            PolicyInvalid: the policy file can't be followed.
         """
+        policy = _policy_of(settings)
         self._settings = settings
         self._runtime = runtime
         self._closing = asyncio.Event()
@@ -66,8 +71,8 @@ class Agent:
         contact = Contact(self._journal, clock)
         self._reporter = Reporter()
         site = Site(
-            data=settings.data,
-            allow_network=settings.allow_network,
+            party_id=settings.party,
+            rules=policy.rules,
             cpus=machine.cpus(),
             memory_bytes=machine.memory_bytes(),
         )
@@ -75,6 +80,7 @@ class Agent:
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
         self.units = Units(
             site=site,
+            policy=policy,
             runtime=runtime,
             journal=self._journal,
             reporter=self._reporter,
@@ -95,6 +101,7 @@ class Agent:
             clock=clock,
             outputs=outputs,
         )
+        self._control = Control(units=self.units, state_dir=state_dir)
         self._link = Link(
             target=settings.server,
             federated_id=settings.party,
@@ -106,7 +113,7 @@ class Agent:
                 cpus=site.cpus,
                 memory_bytes=site.memory_bytes,
                 gpu_ids=gpus.ids,
-                data_names=tuple(sorted(site.data)),
+                data_names=tuple(sorted(site.rules.data.names)),
             ),
             units=self.units,
             reporter=self._reporter,
@@ -167,7 +174,12 @@ class Agent:
         await self.units.open()
         tasks = [
             asyncio.create_task(work)
-            for work in (self._link.run(), self._say_ready(), self._retention.run())
+            for work in (
+                self._link.run(),
+                self._say_ready(),
+                self._retention.run(),
+                self._control.run(),
+            )
         ]
         try:
             await first_of(self._asked_to_close(), self._drained())
@@ -214,6 +226,14 @@ class Agent:
                     "runtime": self._runtime.name,
                 },
             )
+
+
+def _policy_of(settings: AgentSettings) -> PolicySource:
+    if settings.policy is None:
+        return FixedPolicy(quick_rules(settings.data, allow_network=settings.allow_network))
+    if settings.data or settings.allow_network:
+        log.warning("options_overridden", by="policy", options=["data", "allow_network"])
+    return PolicyFile(settings.policy.absolute())
 
 
 def write_ready_file(path: Path, content: dict[str, str]) -> None:

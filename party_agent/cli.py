@@ -8,8 +8,14 @@ from typing import Any
 
 import click
 
+from party_agent.policy_cli import policy
+from party_agent.site_cli import approve, pending
 
-@click.command(short_help="Run a party's agent: dial the server, run its share of each run.")
+
+@click.group(
+    invoke_without_command=True,
+    short_help="Run a party's agent: dial the server, run its share of each run.",
+)
 @click.option("--server", metavar="HOST:PORT", help="The flow server to dial.")
 @click.option("--party", metavar="ID", help="This party's id (federated_id).")
 @click.option("--name", metavar="NAME", help="A name for people; the id where left out.")
@@ -24,6 +30,12 @@ import click
     metavar="NAME=PATH",
     help="Data that runs may name, mounted read-only. May be repeated.",
 )
+@click.option(
+    "--policy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The site's rules, a TOML file that may change at any time; instead of --data and"
+    " --allow-network.",
+)
 @click.option("--gpus", metavar="A,B,C", help="The GPUs to use; all that are found if left out.")
 @click.option(
     "--state-dir",
@@ -32,6 +44,30 @@ import click
     " Default: ~/.local/state/fedflow/agents/ID",
 )
 @click.option("--allow-network", is_flag=True, default=None, help="Let templates ask for network.")
+@click.option(
+    "--workload-user",
+    metavar="UID:GID",
+    help="Who workloads are instead of root. Default: 65532:65532 in containers of an agent that"
+    " is root, else the agent's own user.",
+)
+@click.option(
+    "--workload-groups",
+    metavar="GID,GID",
+    help="Groups that workloads are given beside their own, so that they can read the data.",
+)
+@click.option(
+    "--allow-root", is_flag=True, default=None, help="Let templates ask for root (docker)."
+)
+@click.option(
+    "--read-only-root",
+    type=click.Choice(["auto", "always", "never"]),
+    help="Whether images are read-only (docker). Default: auto, unless an image's label"
+    " io.fedflow.writable-root=true asks for more.",
+)
+@click.option("--tmp-bytes", type=int, metavar="N", help="Size of /tmp (docker). Default: 1 GiB.")
+@click.option(
+    "--max-pids", type=int, metavar="N", help="Processes and threads of a workload (docker)."
+)
 @click.option("--warm-sandboxes", type=int, metavar="N", help="Sandboxes kept ready (docker).")
 @click.option(
     "--on-exit",
@@ -72,16 +108,21 @@ import click
 )
 @click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
-def agent(**options: Any) -> None:
+@click.pass_context
+def agent(context: click.Context, /, **options: Any) -> None:
     """Run a party's agent: dial the server, run its share of each run, report.
 
-    Each option can also be set as FEDFLOW_AGENT_<OPTION>. Ctrl-C ends the agent; its workloads
+    The commands below are for the site's own people, and none of them needs the server. Each
+    option can also be set as FEDFLOW_AGENT_<OPTION>. Ctrl-C ends the agent; its workloads
     run on and are adopted by the next one, unless --drain or --on-exit says otherwise.
     """
+    if context.invoked_subcommand is not None:
+        return
     given = {key: value for key, value in options.items() if value not in (None, ())}
     problems = _parse_data(given)
-    if "gpus" in given:
-        given["gpus"] = tuple(part.strip() for part in given["gpus"].split(","))
+    for several in ("gpus", "workload_groups"):
+        if several in given:
+            given[several] = tuple(part.strip() for part in given[several].split(","))
 
     from pydantic import ValidationError  # noqa: PLC0415  --help must stay quick
 
@@ -98,6 +139,10 @@ def agent(**options: Any) -> None:
         state_dir = Path.home() / ".local/state/fedflow/agents" / settings.party
         settings = settings.model_copy(update={"state_dir": state_dir})
     raise SystemExit(main.run(settings))
+
+
+for command in (pending, approve, policy):
+    agent.add_command(command)
 
 
 def _parse_data(given: dict[str, Any]) -> list[str]:

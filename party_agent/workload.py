@@ -1,11 +1,11 @@
 """From an assignment to what a runtime runs: environment, binds, labels."""
 
 import json
-import os
 from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
-from party_agent import policy
+from party_agent.policy.data import DATA_TARGET
+from party_agent.policy.site import Site, capped, check, data_binds
 from party_agent.runtime.port import Bind, Workload
 
 OUTPUT_TARGET = "/output"
@@ -14,15 +14,25 @@ LABEL_PREFIX = "io.fedflow."
 
 
 def make_workload(
-    spec: WorkloadSpec, site: policy.Site, gpu_ids: tuple[str, ...], outputs: Path | None
+    spec: WorkloadSpec,
+    site: Site,
+    gpu_ids: tuple[str, ...],
+    outputs: Path | None,
+    *,
+    is_judged: bool = False,
 ) -> Workload:
     """Return the workload, its own directory below `outputs` made; None means no /output.
+
+    `is_judged`: the rules let it pass when it was launched and have no say any more. Where its
+    data are is looked up all the same.
 
     Raises:
         RuntimeRefused: the site's rules forbid it.
     """
-    policy.check(site, spec)
-    binds = policy.data_binds(site, spec)
+    if not is_judged:
+        check(site, spec)
+    spec = capped(site, spec)
+    binds = data_binds(site, spec)
     if outputs is not None:
         output = make_output(outputs, spec)
         binds = (*binds, Bind(source=output, target=OUTPUT_TARGET, writable=True))
@@ -59,7 +69,7 @@ def environment(spec: WorkloadSpec, *, has_output: bool) -> dict[str, str]:
         "FEDFLOW_EPOCHS": str(spec.epochs),
     }
     if spec.federated_data:
-        ours["FEDFLOW_DATA_DIR"] = policy.DATA_TARGET
+        ours["FEDFLOW_DATA_DIR"] = DATA_TARGET
     if has_output:
         ours["FEDFLOW_OUTPUT_DIR"] = OUTPUT_TARGET
     return {**spec.env, **ours}
@@ -75,25 +85,12 @@ def labels(spec: WorkloadSpec) -> dict[str, str]:
 
 
 def make_output(outputs: Path, spec: WorkloadSpec) -> Path:
-    """Make the party run's own output directory, writable by the template's user; may be repeated.
+    """Make the party run's own output directory; may be repeated, and is kept after the run.
 
-    It is kept after the run. The parent lets through and does not list: the ids are secret enough.
+    The runtime gives it to whom it runs the workload as. The parent lets through and does not
+    list: the ids are secret enough.
     """
     outputs.mkdir(mode=0o711, parents=True, exist_ok=True)
     output = outputs / spec.party_run_id
     output.mkdir(mode=0o700, exist_ok=True)
-    owner = _numeric_user(spec.user)
-    if os.geteuid() == 0 and owner is not None:
-        os.chown(output, *owner)
-        output.chmod(0o755)
-    else:
-        # The user inside is a name that only the image knows, or one that we can't give files to.
-        output.chmod(0o777)
     return output
-
-
-def _numeric_user(user: str) -> tuple[int, int] | None:
-    uid, _, gid = (user or "0:0").partition(":")
-    if not uid.isdecimal() or (gid and not gid.isdecimal()):
-        return None
-    return int(uid), int(gid or uid)

@@ -111,10 +111,10 @@ async def test_an_agent_may_be_closed_before_it_runs_and_twice(tmp_path, server)
 async def test_many_agents_live_in_one_loop_with_a_connection_each(server):
     agents = [
         Agent(
-            AgentSettings(server=server.address, party=f"party-{number}", runtime="memory"),
+            AgentSettings(server=server.address, party="hospital-a", runtime="memory"),
             MemoryRuntime(),
         )
-        for number in range(50)
+        for _ in range(50)
     ]
     running = [asyncio.create_task(agent.run()) for agent in agents]
     await asyncio.gather(*(agent.connected.wait() for agent in agents))

@@ -1,22 +1,22 @@
 import json
-import os
 import stat
 
 import pytest
 
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
-from party_agent.policy import Site
+from party_agent.policy.rules import quick_rules
+from party_agent.policy.site import Site
 from party_agent.runtime.port import Bind, RuntimeRefused
-from party_agent.workload import make_output, make_workload
+from party_agent.workload import environment, make_output, make_workload
 from tests.agent.fakes import make_spec
 
 
 def test_a_workload_is_told_who_and_where_it_is(tmp_path):
-    site = Site(data={"scans": tmp_path})
+    site = Site(rules=quick_rules({"scans": tmp_path}))
     spec = make_spec(
         rank=1,
-        env={"LR": "0.1", "FEDFLOW_RANK": "9"},
+        env={"LR": "0.1"},
         hyper_parameter=("lr=0.1", 'quote"'),
         epochs=3,
         federated_data="scans",
@@ -41,6 +41,11 @@ def test_a_workload_is_told_who_and_where_it_is(tmp_path):
         Bind(source=tmp_path, target="/data"),
         Bind(source=tmp_path / "outputs" / "run1", target="/output", writable=True),
     )
+
+
+def test_what_a_workload_is_told_can_not_be_written_over():
+    spec = make_spec(rank=1, env={"FEDFLOW_RANK": "9"})
+    assert environment(spec, has_output=False)["FEDFLOW_RANK"] == "1"
 
 
 def test_a_workload_without_data_is_promised_none():
@@ -72,15 +77,5 @@ def test_the_output_directory_may_be_made_twice_and_keeps_its_content(tmp_path):
     assert (output / "model").read_text() == "weights"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-@pytest.mark.parametrize(
-    ("user", "owner"), [("", (0, 0)), ("1234", (1234, 1234)), ("1234:99", (1234, 99))]
-)
-def test_the_output_belongs_to_the_template_s_numeric_user(tmp_path, user, owner):
-    status = make_output(tmp_path, make_spec(user=user)).stat()
-    assert (status.st_uid, status.st_gid) == owner
-    assert stat.S_IMODE(status.st_mode) == 0o755
-
-
-def test_a_user_known_only_to_the_image_can_write_the_output(tmp_path):
-    assert stat.S_IMODE(make_output(tmp_path, make_spec(user="app")).stat().st_mode) == 0o777
+def test_the_output_directory_is_nobody_else_s_until_the_runtime_gives_it_away(tmp_path):
+    assert stat.S_IMODE(make_output(tmp_path, make_spec(user="app")).stat().st_mode) == 0o700

@@ -48,7 +48,11 @@ class Served:
         return self.runner.run(work)
 
     async def _begin(self):
-        return asyncio.ensure_future(self.reports.run())
+        return asyncio.gather(self.reports.run(), self.starts.run())
+
+    async def _end(self):
+        self.worker.cancel()
+        await asyncio.gather(self.worker, return_exceptions=True)
 
     async def sql(self, statement, *values):
         async with self.engine.begin() as connection:
@@ -56,7 +60,6 @@ class Served:
             return found.mappings().all() if found.returns_rows else []
 
     def close(self):
-        self.worker.cancel()
-        self.do(asyncio.wait([self.worker]))
+        self.do(self._end())
         self.do(self.engine.dispose())
         self.runner.close()
