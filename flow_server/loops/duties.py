@@ -11,6 +11,7 @@ from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
+from flow_server.services.vigil import Vigil
 from flow_server.services.watches import Watches
 from flow_server.storage.changes import Listener
 from flow_server.storage.embedded import EmbeddedPostgres
@@ -27,10 +28,13 @@ async def revive_database(embedded: EmbeddedPostgres) -> None:
         await embedded.start()
 
 
-async def renew_leases(parties: PartyService, registry: Registry, *, every_s: float) -> None:
+async def renew_leases(
+    parties: PartyService, registry: Registry, vigil: Vigil, *, every_s: float
+) -> None:
     """Renew this replica's leases: one statement, however many agents it has.
 
-    A connection that turns out to be another replica's by now is ended.
+    A connection that turns out to be another replica's by now is ended. The others hear over
+    how long to come back, should this server be gone.
     """
     while True:
         # Those that are here before the statement: a newer one it may not have seen.
@@ -38,7 +42,9 @@ async def renew_leases(parties: PartyService, registry: Registry, *, every_s: fl
         epochs = await parties.renew_leases(
             [(session.federated_id, session.epoch) for session in held]
         )
+        vigil.keep()
         registry.keep(epochs, among=held)
+        registry.pace()
         await asyncio.sleep(every_s)
 
 
