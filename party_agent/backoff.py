@@ -11,7 +11,9 @@ class Backoff:
 
     Full jitter, because all sites lose their server at the same moment. No ceiling is below
     what the server asked for with `spread`, so that however soon it is back, its agents come
-    one after the other. `random` returns values in [0, 1).
+    one after the other. And none is above the first by more than the agent has been away: who
+    drew short delays would otherwise wait long for a server that is back already.
+    `random` returns values in [0, 1).
     """
 
     def __init__(self, *, first_s: float, max_s: float, random: Callable[[], float]) -> None:
@@ -19,6 +21,7 @@ class Backoff:
         self._max_s = max_s
         self._random = random
         self._attempts = 0
+        self._away_s = 0.0
         self._spread_s = 0.0
 
     def next_s(
@@ -33,7 +36,12 @@ class Backoff:
         delay does, and the next one finds a network that heals.
         """
         cap_s = self._max_s * AWAITED_SHARE if is_awaited else self._max_s
-        grown_s = min(cap_s, self._first_s * 2.0 ** min(self._attempts, 30))
+        self._away_s += spent_s if self._attempts > 0 else 0.0
+        grown_s = min(
+            cap_s,
+            self._first_s * 2.0 ** min(self._attempts, 30),
+            self._first_s + self._away_s,
+        )
         spread_s = 0.0 if is_alone and self._attempts == 0 else self._spread_s
         chance = self._random()
         delay_s = min(self._max_s, max(grown_s, spread_s)) * chance
@@ -41,6 +49,7 @@ class Backoff:
             least_s = min(self._max_s, max(self._first_s, spread_s)) * chance
             delay_s = max(least_s, delay_s - spent_s)
         self._attempts += 1
+        self._away_s += delay_s
         return delay_s
 
     def long_s(self) -> float:
@@ -54,3 +63,4 @@ class Backoff:
     def reset(self) -> None:
         """Begin again from the first ceiling."""
         self._attempts = 0
+        self._away_s = 0.0

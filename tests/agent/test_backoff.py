@@ -17,6 +17,12 @@ def test_a_delay_may_be_anything_below_its_ceiling():
     assert [backoff.next_s() for _ in range(3)] == [0, 0, 0]
 
 
+def test_who_drew_short_delays_does_not_wait_longer_than_the_server_was_away():
+    chances = iter([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    backoff = Backoff(first_s=1, max_s=60, random=lambda: next(chances))
+    assert [backoff.next_s() for _ in range(8)] == [0, 0, 0, 0, 0, 1, 2, 4]
+
+
 def test_after_a_session_it_begins_again():
     backoff = Backoff(first_s=1, max_s=60, random=lambda: 1.0)
     for _ in range(5):
