@@ -15,6 +15,8 @@ from flow_server.storage.database import Connection
 
 DESIRED_CHANNEL = "fedflow_desired"
 OBSERVED_CHANNEL = "fedflow_observed"
+# Who may no longer do what they could: "token:<id>", "user:<name>" or "party:<id>".
+IDENTITY_CHANNEL = "fedflow_identity"
 
 # Also how often a connection that has nothing to say is asked.
 _ANSWER_TIMEOUT_S = 10.0
@@ -32,6 +34,11 @@ async def notify_observed(connection: Connection, task_ids: list[str]) -> None:
     await connection.execute(_NOTIFY, {"channel": OBSERVED_CHANNEL, "payloads": task_ids})
 
 
+async def notify_identity(connection: Connection, subjects: list[str]) -> None:
+    """Say that what these tokens, users or parties may do has changed; each with its kind."""
+    await connection.execute(_NOTIFY, {"channel": IDENTITY_CHANNEL, "payloads": subjects})
+
+
 class Listener:
     """One LISTEN connection to `address`."""
 
@@ -41,11 +48,16 @@ class Listener:
         *,
         on_desired: Callable[[str], None],
         on_observed: Callable[[str], None],
+        on_identity: Callable[[str], None],
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> None:
         self._address = address
         self._answer_timeout_s = answer_timeout_s
-        self._handlers = {DESIRED_CHANNEL: on_desired, OBSERVED_CHANNEL: on_observed}
+        self._handlers = {
+            DESIRED_CHANNEL: on_desired,
+            OBSERVED_CHANNEL: on_observed,
+            IDENTITY_CHANNEL: on_identity,
+        }
 
     async def listen(self, on_listening: Callable[[], None]) -> None:
         """Pass wake-ups on until the connection ends.
