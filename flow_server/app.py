@@ -11,26 +11,32 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import grpc
 import structlog
 
 from flow_contract.errors import Kind, Unavailable
+from flow_server.accounts import authenticator_of, issuer_of, make_first_admin
 from flow_server.gateways.http import HttpServer, make_app
 from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.server import GrpcServer, Servicers
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
+from flow_server.grpc_api.users import UserServicer
 from flow_server.hub.registry import Registry
 from flow_server.loops.duties import (
     delete_old_runs,
     listen_for_changes,
+    note_token_uses,
     renew_leases,
     repeat_failed_runs,
     revive_database,
     sweep_absences,
 )
 from flow_server.loops.supervisor import Duty, keep_going
+from flow_server.oidc.issuer import Issuer
 from flow_server.services.absences import AbsenceService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
@@ -38,9 +44,12 @@ from flow_server.services.reports import ReportService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
 from flow_server.services.runs import RunService
+from flow_server.services.sign_in import SignIn
 from flow_server.services.starts import StartService
 from flow_server.services.tasks import TaskService
 from flow_server.services.templates import TemplateService
+from flow_server.services.tokens import TokenService
+from flow_server.services.users import UserService
 from flow_server.services.watches import WaitService, Watches
 from flow_server.settings import ServerSettings
 from flow_server.storage import schema
@@ -52,6 +61,8 @@ from flow_server.storage.engine import ANSWER_TIMEOUT_S, make_engine, wait_for_d
 from flow_server.storage.pg_account import default_state_dir
 
 log = structlog.get_logger()
+
+TOKEN_USES_NOTED_S = 60.0
 
 
 class FlowServer:
@@ -88,11 +99,18 @@ class FlowServer:
         )
         self._stack.push_async_callback(engine.dispose)
         await schema.require_fit(engine, database=address.shown)
-        parts = _Parts(Database(engine), address, self._settings)
+        database = Database(engine)
+        issuer = issuer_of(self._settings)
+        if issuer is not None:
+            self._stack.push_async_callback(issuer.aclose)
+        parts = _Parts(database, address, self._settings, issuer)
+        await make_first_admin(database, self._settings)
         grpc_server = GrpcServer(
             parts.servicers,
+            parts.entrance,
             host=self._settings.host,
             port=self._settings.port,
+            credentials=_credentials(self._settings),
             keepalive_s=self._settings.keepalive_s,
         )
         http_server = HttpServer(
@@ -156,10 +174,24 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
+    if settings.insecure or settings.tls_key is None or settings.tls_cert is None:
+        return None
+    return grpc.ssl_server_credentials(
+        [(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())]
+    )
+
+
 class _Parts:
     """Services and servicers over one database."""
 
-    def __init__(self, database: Database, address: Address, settings: ServerSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        address: Address,
+        settings: ServerSettings,
+        issuer: Issuer | None,
+    ) -> None:
         self._database = database
         self.listening = asyncio.Event()
         registry, watches = self._registry, self._watches = Registry(), Watches()
@@ -181,6 +213,8 @@ class _Parts:
             age=timedelta(days=settings.retention_days),
             runs_per_task=settings.retention_runs_per_task,
         )
+        sign_in = SignIn(database, verify_issued=None if issuer is None else issuer.caller_of)
+        self.entrance = Entrance(authenticator_of(settings, sign_in, lambda _connection: None))
         self.servicers = Servicers(
             templates=TemplateServicer(TemplateService(database)),
             tasks=TaskServicer(tasks, StartService(database), WaitService(tasks, watches)),
@@ -189,10 +223,21 @@ class _Parts:
             agents=AgentServicer(
                 parties=parties, reports=reports, delivery=delivery, registry=registry
             ),
+            users=UserServicer(UserService(database), TokenService(database)),
         )
 
+        def changed_identity(subject: str) -> None:
+            # In this order: who is woken asks again, and must not be told what was believed.
+            sign_in.changed(subject)
+            watches.wake_caller(subject)
+
         def make_listener() -> Listener:
-            return Listener(address, on_desired=delivery.wake_run, on_observed=watches.wake)
+            return Listener(
+                address,
+                on_desired=delivery.wake_run,
+                on_observed=watches.wake,
+                on_identity=changed_identity,
+            )
 
         self.duties: dict[str, Duty] = {
             "reports": reports.run,
@@ -201,10 +246,12 @@ class _Parts:
             "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
             "retries": lambda: repeat_failed_runs(retries, every_s=settings.sweep_s),
             "retention": lambda: delete_old_runs(retention, every_s=settings.retention_sweep_s),
+            "token_uses": lambda: note_token_uses(sign_in, every_s=TOKEN_USES_NOTED_S),
             "changes": lambda: listen_for_changes(
                 make_listener,
                 delivery=delivery,
                 watches=watches,
+                sign_in=sign_in,
                 registry=registry,
                 on_listening=self.listening.set,
             ),

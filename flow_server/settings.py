@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flow_contract.access import Role
+
 
 class ServerSettings(BaseSettings):
     """Settings of one flow server process."""
@@ -18,6 +20,12 @@ class ServerSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=1235, ge=0, le=65535)
     http_port: int = Field(default=1236, ge=0, le=65535)
+    # Plain text, nobody proves who he is, agents and users share one port. Only on this machine.
+    insecure: bool = False
+    # None means `pki` in the state directory.
+    pki_dir: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     # None means the embedded PostgreSQL.
     database_url: SecretStr | None = None
     state_dir: Path | None = None
@@ -35,6 +43,14 @@ class ServerSettings(BaseSettings):
     retention_days: float = Field(default=90, ge=0)
     retention_runs_per_task: int = Field(default=100, ge=0)
     retention_sweep_s: float = Field(default=3600, gt=0)
+    # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    # Which claim names the user, and which (a path with dots) says what it is there; `oidc_roles`
+    # gives those values a role here. Without a role a user may do nothing.
+    oidc_user_claim: str = Field(default="sub", min_length=1)
+    oidc_role_claim: str = Field(default="roles", min_length=1)
+    oidc_roles: dict[str, Role] = Field(default_factory=dict)
     shutdown_grace_s: float = Field(default=2, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False

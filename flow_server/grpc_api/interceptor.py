@@ -26,10 +26,15 @@ _OWN_PREFIX = "/fedflow.v1."
 
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+# Lets a call of `Service/Method` in, or raises.
+Admit: TypeAlias = Callable[[str, Context], Awaitable[None]]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every handler of ours; health and reflection pass untouched."""
+    """Wraps every handler of ours: `admit` comes first. Health and reflection pass untouched."""
+
+    def __init__(self, admit: Admit) -> None:
+        self._admit = admit
 
     async def intercept_service(
         self,
@@ -47,27 +52,31 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         call: Any = handler.stream_stream or handler.unary_stream or handler.unary_unary
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(
-                _both_ways(name, call), deserializer, serializer
+                _both_ways(name, self._admit, call), deserializer, serializer
             )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                _answer_stream(name, call), deserializer, serializer
+                _answer_stream(name, self._admit, call), deserializer, serializer
             )
-        return grpc.unary_unary_rpc_method_handler(_unary(name, call), deserializer, serializer)
+        return grpc.unary_unary_rpc_method_handler(
+            _unary(name, self._admit, call), deserializer, serializer
+        )
 
 
-def _unary(name: str, call: Callable[..., Awaitable[Any]]) -> Any:
+def _unary(name: str, admit: Admit, call: Callable[..., Awaitable[Any]]) -> Any:
     async def handle(request: Message, context: Context) -> Any:
         async with _Outcome(name, context):
+            await admit(name, context)
             reject_unknown_fields(request)
             return await call(request, context)
 
     return handle
 
 
-def _answer_stream(name: str, call: Callable[..., AsyncGenerator[Any, None]]) -> Any:
+def _answer_stream(name: str, admit: Admit, call: Callable[..., AsyncGenerator[Any, None]]) -> Any:
     async def handle(request: Message, context: Context) -> AsyncIterator[Any]:
         async with _Outcome(name, context):
+            await admit(name, context)
             reject_unknown_fields(request)
             # Closed here and now, not whenever the garbage collector comes by.
             async with contextlib.aclosing(call(request, context)) as responses:
@@ -77,9 +86,10 @@ def _answer_stream(name: str, call: Callable[..., AsyncGenerator[Any, None]]) ->
     return handle
 
 
-def _both_ways(name: str, call: Callable[..., Awaitable[None]]) -> Any:
+def _both_ways(name: str, admit: Admit, call: Callable[..., Awaitable[None]]) -> Any:
     async def handle(requests: AsyncIterator[Any], context: Context) -> None:
         async with _Outcome(name, context):
+            await admit(name, context)
             await call(requests, context)
 
     return handle

@@ -10,11 +10,13 @@ from grpc_reflection.v1alpha import reflection
 
 from flow_contract.errors import InvalidArgument
 from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
+from flow_server.grpc_api.users import UserServicer
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
@@ -26,6 +28,8 @@ from flow_wire import (
     tasks_pb2_grpc,
     templates_pb2,
     templates_pb2_grpc,
+    users_pb2,
+    users_pb2_grpc,
 )
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -49,6 +53,7 @@ _SERVICES = (
     runs_pb2.DESCRIPTOR.services_by_name["RunService"],
     parties_pb2.DESCRIPTOR.services_by_name["PartyService"],
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
+    users_pb2.DESCRIPTOR.services_by_name["UserService"],
 )
 
 
@@ -61,14 +66,25 @@ class Servicers:
     runs: RunServicer
     parties: PartyServicer
     agents: AgentServicer
+    users: UserServicer
 
 
 class GrpcServer:
     """Listens on one address. `port` is the real one, also when 0 was asked for."""
 
-    def __init__(self, servicers: Servicers, *, host: str, port: int, keepalive_s: float) -> None:
+    def __init__(
+        self,
+        servicers: Servicers,
+        entrance: Entrance,
+        *,
+        host: str,
+        port: int,
+        credentials: grpc.ServerCredentials | None,
+        keepalive_s: float,
+    ) -> None:
         self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor()], options=(*_OPTIONS, *_keepalive(keepalive_s))
+            interceptors=[ErrorInterceptor(entrance.admit)],
+            options=(*_OPTIONS, *_keepalive(keepalive_s)),
         )
         self._health = health.aio.HealthServicer()
         templates_pb2_grpc.add_TemplateServiceServicer_to_server(servicers.templates, self._server)
@@ -76,6 +92,7 @@ class GrpcServer:
         runs_pb2_grpc.add_RunServiceServicer_to_server(servicers.runs, self._server)
         parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, self._server)
         agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, self._server)
+        users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [service.full_name for service in _SERVICES]
         reflection.enable_server_reflection(
@@ -83,11 +100,13 @@ class GrpcServer:
         )
         self._names = ["", *names]
         self.host = host
-        self.port = self._bind(host, port)
+        self.port = self._bind(host, port, credentials)
 
-    def _bind(self, host: str, port: int) -> int:
+    def _bind(self, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
         try:
-            return int(self._server.add_insecure_port(_address(host, port)))
+            if credentials is None:
+                return int(self._server.add_insecure_port(_address(host, port)))
+            return int(self._server.add_secure_port(_address(host, port), credentials))
         except RuntimeError:
             raise InvalidArgument(
                 f"--port: can't listen on {_address(host, port)}; another process may be using "

@@ -11,6 +11,7 @@ from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
+from flow_server.services.sign_in import SignIn
 from flow_server.services.watches import Watches
 from flow_server.storage.changes import Listener
 from flow_server.storage.embedded import EmbeddedPostgres
@@ -65,11 +66,19 @@ async def delete_old_runs(retention: RetentionService, *, every_s: float) -> Non
         await asyncio.sleep(every_s)
 
 
+async def note_token_uses(sign_in: SignIn, *, every_s: float) -> None:
+    """Write down which tokens were used, in one statement for all."""
+    while True:
+        await asyncio.sleep(every_s)
+        await sign_in.note_uses()
+
+
 async def listen_for_changes(
     make_listener: Callable[[], Listener],
     *,
     delivery: DeliveryService,
     watches: Watches,
+    sign_in: SignIn,
     registry: Registry,
     on_listening: Callable[[], None],
 ) -> None:
@@ -77,6 +86,8 @@ async def listen_for_changes(
 
     def catch_up() -> None:
         delivery.wake_parties(registry.connected())
+        # Before anybody asks again who waits.
+        sign_in.forget_all()
         watches.wake_all()
         on_listening()
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -15,6 +15,7 @@ from flow_server.storage.database import Database
 log = structlog.get_logger()
 
 FILE_NAME = "bootstrap.json"
+_VALID = timedelta(days=365)
 _LABEL = "made by 'fedflow server init'"
 
 
@@ -25,7 +26,7 @@ class Bootstrap:
     user: str
     token_id: str
     secret_hash: str = field(repr=False)
-    expires_at: datetime
+    expires_at: datetime | None
 
 
 def read(directory: Path) -> Bootstrap | None:
@@ -41,10 +42,9 @@ def read(directory: Path) -> Bootstrap | None:
             user=document["user"],
             token_id=document["token_id"],
             secret_hash=document["secret_hash"],
-            expires_at=datetime.fromisoformat(document["expires_at"]),
+            expires_at=_time_of(document.get("expires_at")),
         )
         check_user_name(bootstrap.user)
-        return bootstrap
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, InvalidArgument) as error:
@@ -53,6 +53,7 @@ def read(directory: Path) -> Bootstrap | None:
             "remove it and make another",
             kind=Kind.SERVER,
         ) from error
+    return bootstrap
 
 
 async def make_first_admin(database: Database, bootstrap: Bootstrap, *, now: datetime) -> bool:
@@ -64,7 +65,7 @@ async def make_first_admin(database: Database, bootstrap: Bootstrap, *, now: dat
     async with database.transaction() as connection:
         if not await users.insert_first_admin(connection, bootstrap.user):
             return False
-        if bootstrap.expires_at.astimezone(UTC) <= now:
+        if bootstrap.expires_at is not None and bootstrap.expires_at <= now:
             raise Conflict(
                 f"{FILE_NAME}: its token expired before there was any user; "
                 "make another with 'fedflow server init' in an empty directory",
@@ -76,7 +77,11 @@ async def make_first_admin(database: Database, bootstrap: Bootstrap, *, now: dat
             secret_hash=bootstrap.secret_hash,
             user_name=bootstrap.user,
             label=_LABEL,
-            expires_at=bootstrap.expires_at,
+            expires_at=bootstrap.expires_at or now + _VALID,
         )
     log.info("first_admin_made", user=bootstrap.user, token_id=bootstrap.token_id)
     return True
+
+
+def _time_of(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

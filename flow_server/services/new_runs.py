@@ -14,6 +14,7 @@ async def store_run(
     plan: StartPlan,
     *,
     request_id: str = "",
+    requested_by: str,
     repeats: Repeat | None = None,
 ) -> str:
     """Store the planned run as the task's newest and return its id."""
@@ -25,6 +26,7 @@ async def store_run(
         task_id=task.task_id,
         number=number,
         request_id=request_id,
+        requested_by=requested_by,
         plan=plan,
         repeats=repeats,
     )

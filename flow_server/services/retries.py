@@ -42,5 +42,11 @@ class RetryService:
             present = await parties.presence_of(connection, named)
             plan = plan_run(original.parties, original.snapshot, present)
             await retries.mark_repeated(connection, due.run_id)
-            await store_run(connection, task, plan, repeats=original.repeats)
+            await store_run(
+                connection,
+                task,
+                plan,
+                requested_by=original.requested_by,
+                repeats=original.repeats,
+            )
             return True

@@ -1,9 +1,11 @@
 """Start and stop: what a user wants, written down; agents hear of it by the rows."""
 
 from flow_contract import checks
+from flow_contract.access import Caller
 from flow_contract.errors import Kind, PartyUnavailable
 from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters, check_start
+from flow_server.domain.access import RULES, decide, owner_name
 from flow_server.domain.start import StartPlan, plan_start
 from flow_server.services import transitions
 from flow_server.services.new_runs import store_run
@@ -22,7 +24,9 @@ class StartService:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def start(self, task_id: str, parameters: StartParameters, *, request_id: str) -> str:
+    async def start(
+        self, task_id: str, parameters: StartParameters, *, request_id: str, caller: Caller
+    ) -> str:
         """Accept a new run and return its id; all parties will start, or none.
 
         It takes the place of a retry that is due.
@@ -32,23 +36,27 @@ class StartService:
             Conflict: the task is active, or names no party.
             PartyUnavailable: a party has never connected; the refused run is in the history.
             InvalidArgument: names the parameter that has to change.
+            Forbidden: it is another user's.
         """
         checks.text("task_id", task_id)
         checks.text("request_id", request_id, max_chars=MAX_REQUEST_ID_LENGTH)
         check_start(parameters)
         async with self._database.transaction() as connection:
             task = await tasks.lock_task(connection, task_id)
+            decide(RULES["TaskService/Start"], caller, task.owner)
             earlier = await _answer_of(connection, task_id, request_id)
             if earlier is not None:
                 return earlier
             await _make_way(connection, task)
             plan = await _plan(connection, task, parameters)
-            run_id = await store_run(connection, task, plan, request_id=request_id)
+            run_id = await store_run(
+                connection, task, plan, request_id=request_id, requested_by=owner_name(caller)
+            )
         if plan.refusal is not None:
             raise plan.refusal
         return run_id
 
-    async def stop(self, task_id: str, *, request_id: str) -> None:
+    async def stop(self, task_id: str, *, request_id: str, caller: Caller) -> None:
         """Want the task's run stopped at every party; returns before they have.
 
         A retry that is due is called off, and the task has then failed.
@@ -56,11 +64,13 @@ class StartService:
         Raises:
             NotFound: no such task.
             Conflict: the task is not active.
+            Forbidden: it is another user's.
         """
         checks.text("task_id", task_id)
         checks.text("request_id", request_id, max_chars=MAX_REQUEST_ID_LENGTH)
         async with self._database.transaction() as connection:
             task = await tasks.lock_task(connection, task_id)
+            decide(RULES["TaskService/Stop"], caller, task.owner)
             if request_id and await runs.was_stopped_by(connection, task_id, request_id):
                 return
             run = await _latest_run(connection, task)

@@ -1,7 +1,7 @@
 """Use cases of users: who there is, what each may do, who can still sign in."""
 
 from flow_contract import checks
-from flow_contract.access import Caller, CallerKind, Right, Role
+from flow_contract.access import Role
 from flow_contract.users import User, check_user_name
 from flow_server.storage import changes, users
 from flow_server.storage.database import Database
@@ -48,13 +48,3 @@ class UserService:
         checks.text("name", name)
         async with self._database.transaction() as connection:
             await users.enable_user(connection, name)
-
-
-def shown_rights(caller: Caller) -> list[Right]:
-    """Return what the caller may do, in the order in which rights are declared."""
-    return [right for right in Right if right in caller.rights]
-
-
-def is_own_user(caller: Caller) -> bool:
-    """Say whether the caller signed in with a token of this server, not of an issuer."""
-    return caller.kind is CallerKind.USER and bool(caller.credential)

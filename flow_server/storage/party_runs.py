@@ -204,6 +204,7 @@ def _assignments() -> Select[Any]:
             party_runs.c.cause,
             runs.c.task_id,
             runs.c.start_order,
+            runs.c.requested_by,
         )
         .join(runs, runs.c.run_id == party_runs.c.run_id)
         .order_by(runs.c.start_order)
@@ -243,6 +244,7 @@ async def _assignments_from(connection: Connection, statement: Select[Any]) -> l
             snapshot=snapshots[row.run_id],
             desired=Desired(row.desired),
             cause=Reason(row.cause),
+            requested_by=row.requested_by,
         )
         for row in rows
     ]

@@ -90,6 +90,7 @@ async def insert_run(
     task_id: str,
     number: int,
     request_id: str,
+    requested_by: str,
     plan: StartPlan,
     repeats: Repeat | None,
 ) -> None:
@@ -103,6 +104,7 @@ async def insert_run(
             task_id=task_id,
             number=number,
             request_id=request_id or None,
+            requested_by=requested_by,
             snapshot=from_snapshot(plan.snapshot),
             status=plan.status,
             desired=plan.desired,
@@ -272,6 +274,7 @@ async def _with_party_runs(connection: Connection, rows: Any) -> list[Run]:
             ended_at=row.ended_at,
             retry_of=row.retry_of,
             retry_at=row.retry_at,
+            requested_by=row.requested_by,
         )
         for row in rows
     ]

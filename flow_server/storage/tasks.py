@@ -29,16 +29,17 @@ class LockedTask:
     spec: TaskSpec
     run_count: int
     run_id: str | None
+    owner: str
 
 
-async def insert_task(connection: Connection, task_id: str, spec: TaskSpec) -> None:
+async def insert_task(connection: Connection, task_id: str, spec: TaskSpec, owner: str) -> None:
     """Store a new task.
 
     Raises:
         AlreadyExists: the name is taken.
     """
     try:
-        await connection.execute(insert(tasks).values(task_id=task_id, **_row(spec)))
+        await connection.execute(insert(tasks).values(task_id=task_id, owner=owner, **_row(spec)))
     except IntegrityError as error:
         raise _name_taken(spec.name) from error
 
@@ -113,13 +114,13 @@ async def get_task(connection: Connection, task_id: str, run_id: str | None = No
 
 
 async def list_tasks(
-    connection: Connection, *, federated_id: str, offset: int, limit: int
+    connection: Connection, *, federated_id: str, owner: str | None, offset: int, limit: int
 ) -> tuple[list[Task], int]:
     """Return one page, oldest first, and the number of all that match.
 
-    Only tasks that name `federated_id`; "" matches all.
+    Only tasks that name `federated_id`; "" matches all. Only those of `owner`; None matches all.
     """
-    matches = _matches(federated_id)
+    matches = _matches(federated_id, owner)
     page = (
         select(tasks, *_SHOWN)
         .outerjoin(runs, runs.c.run_id == tasks.c.latest_run_id)
@@ -154,10 +155,26 @@ async def _with_party_runs(connection: Connection, rows: Any) -> list[Task]:
     return [_task(row, by_run.get(row.run_id, ())) for row in rows]
 
 
-def _matches(federated_id: str) -> ColumnElement[bool]:
-    if not federated_id:
-        return true()
-    return tasks.c.federate_data.contains([{"federated_id": federated_id}])
+async def owner_of(connection: Connection, task_id: str) -> str:
+    """Return whose task it is.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    statement = select(tasks.c.owner).where(tasks.c.task_id == task_id)
+    owner: str | None = (await connection.execute(statement)).scalar_one_or_none()
+    if owner is None:
+        raise not_found(task_id)
+    return owner
+
+
+def _matches(federated_id: str, owner: str | None) -> ColumnElement[bool]:
+    matches: ColumnElement[bool] = true()
+    if federated_id:
+        matches &= tasks.c.federate_data.contains([{"federated_id": federated_id}])
+    if owner is not None:
+        matches &= tasks.c.owner == owner
+    return matches
 
 
 def _row(spec: TaskSpec) -> dict[str, Any]:
@@ -191,6 +208,7 @@ def _locked(row: Row[Any]) -> LockedTask:
         spec=_spec(row),
         run_count=row.run_count,
         run_id=row.latest_run_id,
+        owner=row.owner,
     )
 
 
@@ -213,4 +231,5 @@ def _task(row: Row[Any], party_runs: tuple[PartyRun, ...]) -> Task:
         party_runs=party_runs if started else None,
         create_time=row.create_time,
         modify_time=max(row.modify_time, row.moved_at) if started else row.modify_time,
+        owner=row.owner,
     )

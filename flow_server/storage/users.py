@@ -26,7 +26,9 @@ _UNLESS_LAST_ADMIN = """
 """
 _SET_ROLE = text(_UNLESS_LAST_ADMIN.format(change="role = :role", stays_admin=":role = 'admin'"))
 _DISABLE = text(
-    _UNLESS_LAST_ADMIN.format(change="disabled_at = coalesce(disabled_at, now())", stays_admin="false")
+    _UNLESS_LAST_ADMIN.format(
+        change="disabled_at = coalesce(disabled_at, now())", stays_admin="false"
+    )
 )
 _INSERT_FIRST = text(
     """

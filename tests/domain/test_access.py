@@ -83,9 +83,7 @@ def test_the_local_caller_of_an_insecure_server_may_do_everything(method):
         ("UserService/RevokeToken", Role.ADMIN, True, True, True),
     ],
 )
-def test_owning_helps_where_the_rule_says_so(  # noqa: PLR0917 - a row of the table
-    method, role, own, anothers, nobodys
-):
+def test_owning_helps_where_the_rule_says_so(method, role, own, anothers, nobodys):
     caller = user(role)
     allowed = [is_allowed(method, caller, owner=owner) for owner in ("ana", "ben", "")]
     assert allowed == [own, anothers, nobodys]

@@ -11,7 +11,9 @@ from tests.memory_site import MemorySite
 @pytest.fixture
 async def server(database_url):
     server = FlowServer(
-        ServerSettings(port=0, http_port=0, database_url=database_url, shutdown_grace_s=0)
+        ServerSettings(
+            port=0, http_port=0, insecure=True, database_url=database_url, shutdown_grace_s=0
+        )
     )
     await server.start()
     yield server

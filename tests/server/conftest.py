@@ -17,7 +17,12 @@ def server_options():
 async def server(database_url, server_options):
     server = FlowServer(
         ServerSettings(
-            port=0, http_port=0, database_url=database_url, shutdown_grace_s=0, **server_options
+            port=0,
+            http_port=0,
+            insecure=True,
+            database_url=database_url,
+            shutdown_grace_s=0,
+            **server_options,
         )
     )
     await server.start()

@@ -21,7 +21,9 @@ def settings(tmp_path_factory):
         if directory.owner() == "root" and directory.name.startswith("pytest"):
             directory.chmod(0o755)
     state_dir.chmod(0o755)
-    return ServerSettings(port=0, http_port=0, state_dir=state_dir, shutdown_grace_s=0)
+    return ServerSettings(
+        port=0, http_port=0, insecure=True, state_dir=state_dir, shutdown_grace_s=0
+    )
 
 
 async def count_of(server):

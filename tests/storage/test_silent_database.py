@@ -70,7 +70,11 @@ async def test_a_server_ends_though_its_database_is_silent(database_url):
 async def test_a_listener_that_hears_nothing_for_ever_notices(database_url, engine):
     listening = asyncio.Event()
     listener = Listener(
-        parse(database_url), on_desired=print, on_observed=print, answer_timeout_s=0.5
+        parse(database_url),
+        on_desired=print,
+        on_observed=print,
+        on_identity=print,
+        answer_timeout_s=0.5,
     )
     task = asyncio.create_task(listener.listen(listening.set))
     await asyncio.wait_for(listening.wait(), 30)
