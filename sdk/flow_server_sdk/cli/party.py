@@ -4,33 +4,14 @@ Importing this costs click and nothing else; the client is imported when a comma
 """
 
 import json
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from flow_server_sdk.cli.asking import PAGE, ask, asking, data, show_table
+
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk
-
-_PAGE = 1000
-_PIPE_WIDTH = 400
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _options(command: F) -> F:
-    server = click.option(
-        "--server",
-        envvar="FEDFLOW_SERVER",
-        show_envvar=True,
-        default="127.0.0.1:1235",
-        show_default=True,
-        metavar="HOST:PORT",
-        help="The flow server.",
-    )
-    as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
-    return server(as_json(command))
 
 
 @click.group(short_help="List the parties; drain and resume one.")
@@ -39,10 +20,10 @@ def party() -> None:
 
 
 @party.command("list")
-@_options
+@asking
 def list_parties(server: str, *, as_json: bool) -> None:
     """List all parties that have ever connected."""
-    parties = _ask(server, _all_parties)
+    parties = ask(server, _all_parties)
     if as_json:
         click.echo(json.dumps(parties))
     else:
@@ -51,29 +32,29 @@ def list_parties(server: str, *, as_json: bool) -> None:
 
 @party.command()
 @click.argument("party_id", metavar="ID")
-@_options
+@asking
 def drain(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take no new work; what runs there goes on."""
 
-    def ask(sdk: "FlowServerSdk") -> Any:
-        _data(sdk.party.drain(party_id))
-        return _data(sdk.party.get(party_id))
+    def question(sdk: "FlowServerSdk") -> Any:
+        data(sdk.party.drain(party_id))
+        return data(sdk.party.get(party_id))
 
-    _tell(_ask(server, ask), as_json=as_json)
+    _tell(ask(server, question), as_json=as_json)
 
 
 @party.command()
 @click.argument("party_id", metavar="ID")
-@_options
+@asking
 def resume(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take new work again."""
 
-    def ask(sdk: "FlowServerSdk") -> Any:
-        _data(sdk.party.resume(party_id))
-        return _data(sdk.party.get(party_id))
+    def question(sdk: "FlowServerSdk") -> Any:
+        data(sdk.party.resume(party_id))
+        return data(sdk.party.get(party_id))
 
     # An agent that is about to leave still takes none.
-    _tell(_ask(server, ask), as_json=as_json)
+    _tell(ask(server, question), as_json=as_json)
 
 
 def _tell(known: dict[str, Any], *, as_json: bool) -> None:
@@ -84,60 +65,27 @@ def _tell(known: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"{known['federated_id']} {takes}")
 
 
-def _ask(server: str, question: "Callable[[FlowServerSdk], Any]") -> Any:
-    from flow_contract.errors import FlowError  # noqa: PLC0415 - --help must stay quick
-    from flow_server_sdk.client import FlowServerSdk  # noqa: PLC0415 - the same
-
-    host, _, port = server.rpartition(":")
-    try:
-        sdk = FlowServerSdk(host, port)
-    except ValueError as error:
-        raise click.UsageError(f"--server: {error}") from None
-    with sdk:
-        try:
-            return question(sdk)
-        except FlowError as error:
-            raise click.ClickException(error.message) from None
-
-
-def _data(answer: dict[str, Any]) -> Any:
-    if answer["ret_code"]:
-        raise click.ClickException(answer["ret_msg"])
-    return answer.get("data")
-
-
 def _all_parties(sdk: "FlowServerSdk") -> list[dict[str, Any]]:
     parties: list[dict[str, Any]] = []
     page = 1
-    while found := _data(sdk.party.list(page, _PAGE))["parties"]:
+    while found := data(sdk.party.list(page, PAGE))["parties"]:
         parties += found
         page += 1
     return parties
 
 
 def _show(parties: list[dict[str, Any]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - --help must stay quick
-    from rich.table import Table  # noqa: PLC0415 - the same
-    from rich.text import Text  # noqa: PLC0415 - the same
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("party", "name", "connected", "new work", "runtime", "gpus", "last seen"):
-        table.add_column(title, overflow="fold")
-    for known in parties:
-        cells = (
+    rows = [
+        (
             known["federated_id"],
             known["name"],
             "yes" if known["connected"] else "no",
             "no, draining" if known["draining"] else "yes",
             known["runtime"],
-            str(len(known["gpu_ids"])),
+            len(known["gpu_ids"]),
             known["last_seen"],
         )
-        table.add_row(*(Text(_printable(cell)) for cell in cells))
-    # A pipe has no width of its own, and an id that is broken over two lines is of no use.
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
-
-
-def _printable(text: str) -> str:
-    # What a site calls itself must not steer somebody's terminal.
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+        for known in parties
+    ]
+    titles = ("party", "name", "connected", "new work", "runtime", "gpus", "last seen")
+    show_table(titles, rows)
