@@ -155,7 +155,9 @@ class AsyncDriver:
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return await unary(step.request, timeout=step.timeout_s)
+                return await unary(
+                    step.request, timeout=step.timeout_s, metadata=self._how.metadata
+                )
             case Open():
                 stream: Any = self._connected().unary_stream(
                     step.method.path,

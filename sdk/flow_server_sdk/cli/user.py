@@ -28,7 +28,7 @@ def user() -> None:
     researcher  makes templates and tasks and runs its own; sees its own
     operator    sees everything; adds, drains and revokes parties; stops runs; reads the audit log
     admin       everything, users included
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
 
 
 @user.command()
