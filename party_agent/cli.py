@@ -32,6 +32,30 @@ import click
     " Default: ~/.local/state/fedflow/agents/ID",
 )
 @click.option("--allow-network", is_flag=True, default=None, help="Let templates ask for network.")
+@click.option(
+    "--workload-user",
+    metavar="UID:GID",
+    help="Who workloads are instead of root. Default: 65532:65532 in containers of an agent that"
+    " is root, else the agent's own user.",
+)
+@click.option(
+    "--workload-groups",
+    metavar="GID,GID",
+    help="Groups that workloads are given beside their own, so that they can read the data.",
+)
+@click.option(
+    "--allow-root", is_flag=True, default=None, help="Let templates ask for root (docker)."
+)
+@click.option(
+    "--read-only-root",
+    type=click.Choice(["auto", "always", "never"]),
+    help="Whether images are read-only (docker). Default: auto, unless an image's label"
+    " io.fedflow.writable-root=true asks for more.",
+)
+@click.option("--tmp-bytes", type=int, metavar="N", help="Size of /tmp (docker). Default: 1 GiB.")
+@click.option(
+    "--max-pids", type=int, metavar="N", help="Processes and threads of a workload (docker)."
+)
 @click.option("--warm-sandboxes", type=int, metavar="N", help="Sandboxes kept ready (docker).")
 @click.option(
     "--on-exit",
@@ -80,8 +104,9 @@ def agent(**options: Any) -> None:
     """
     given = {key: value for key, value in options.items() if value not in (None, ())}
     problems = _parse_data(given)
-    if "gpus" in given:
-        given["gpus"] = tuple(part.strip() for part in given["gpus"].split(","))
+    for several in ("gpus", "workload_groups"):
+        if several in given:
+            given[several] = tuple(part.strip() for part in given[several].split(","))
 
     from pydantic import ValidationError  # noqa: PLC0415  --help must stay quick
 

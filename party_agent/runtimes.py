@@ -1,10 +1,12 @@
 """Which runtime an agent uses; each is imported only when it is chosen."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import structlog
 
+from party_agent.runtime.confinement import Confinement, container_user
 from party_agent.runtime.port import Runtime, RuntimeUnavailable
 from party_agent.settings import AgentSettings, inherited_environment
 
@@ -30,10 +32,10 @@ async def choose_runtime(settings: AgentSettings) -> Runtime:
     if settings.state_dir is None:
         raise NoStateDir("--state-dir: only the memory runtime does without a directory")
     if settings.runtime == "process":
-        return _process(settings.state_dir)
+        return _process(settings, settings.state_dir)
     if settings.runtime == "auto" and (why := await _why_no_engine(settings, settings.state_dir)):
         log.info("container_engine_not_found", why=why)
-        return _process(settings.state_dir)
+        return _process(settings, settings.state_dir)
     return _docker(settings, settings.state_dir, settings.warm_sandboxes)
 
 
@@ -45,6 +47,22 @@ def agent_key(settings: AgentSettings, state_dir: Path) -> str:
     """
     path = str(state_dir.resolve()).encode()
     return f"{settings.party}-{hashlib.sha256(path).hexdigest()[:12]}"
+
+
+def confinement(
+    settings: AgentSettings, state_dir: Path, *, default_user: tuple[int, int] | None
+) -> Confinement:
+    """Return what the settings let a workload be; the agent's own files are off limits."""
+    uid, colon, gid = settings.workload_user.partition(":")
+    return Confinement(
+        user=(int(uid), int(gid)) if colon else default_user,
+        groups=settings.workload_groups,
+        allow_root=settings.allow_root,
+        root_mode=settings.read_only_root,
+        tmp_bytes=settings.tmp_bytes,
+        max_pids=settings.max_pids,
+        off_limits=(state_dir,),
+    )
 
 
 async def _why_no_engine(settings: AgentSettings, state_dir: Path) -> str:
@@ -60,11 +78,20 @@ async def _why_no_engine(settings: AgentSettings, state_dir: Path) -> str:
 def _docker(settings: AgentSettings, state_dir: Path, pool_size: int) -> Runtime:
     from party_agent.runtime.docker_engine.runtime import DockerRuntime  # noqa: PLC0415  see above
 
-    return DockerRuntime(agent_key=agent_key(settings, state_dir), pool_size=pool_size)
+    own = (os.geteuid(), os.getegid())
+    return DockerRuntime(
+        agent_key=agent_key(settings, state_dir),
+        pool_size=pool_size,
+        confinement=confinement(settings, state_dir, default_user=container_user(own)),
+    )
 
 
-def _process(state_dir: Path) -> Runtime:
+def _process(settings: AgentSettings, state_dir: Path) -> Runtime:
     from party_agent.runtime.process import ProcessRuntime  # noqa: PLC0415  see above
 
     state_dir.mkdir(parents=True, exist_ok=True)
-    return ProcessRuntime(state_dir / "workloads", environ=inherited_environment())
+    return ProcessRuntime(
+        state_dir / "workloads",
+        environ=inherited_environment(),
+        confinement=confinement(settings, state_dir, default_user=None),
+    )

@@ -13,9 +13,11 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flow_contract.ids import is_party_id
+from party_agent.runtime.confinement import DEFAULT_MAX_PIDS, DEFAULT_TMP_BYTES, RootMode
 
 _TARGET = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 _DATA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_USER = re.compile(r"(?P<uid>[0-9]{1,9}):(?P<gid>[0-9]{1,9})")
 _MAX_PORT = 65_535
 
 DEFAULT_KEEP_OUTPUTS_S = 30 * 24 * 3600
@@ -57,10 +59,18 @@ def _check_gpus(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _check_user(value: str) -> str:
+    match = _USER.fullmatch(value)
+    if value and (match is None or int(match["uid"]) == 0):
+        raise ValueError(f"{value!r} is not UID:GID of a user that is not root")
+    return value
+
+
 class AgentSettings(BaseSettings):
     """One agent's settings. `state_dir` None keeps everything in memory, for simulations.
 
-    `keep_images_s` 0 keeps images for ever.
+    `keep_images_s` 0 keeps images for ever. `workload_user` "" means nobody in particular for an
+    agent that is root, and the agent's own user otherwise.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEDFLOW_AGENT_", frozen=True, extra="forbid")
@@ -73,6 +83,12 @@ class AgentSettings(BaseSettings):
     gpus: Annotated[tuple[str, ...], AfterValidator(_check_gpus)] = ()
     state_dir: Path | None = None
     allow_network: bool = False
+    workload_user: Annotated[str, AfterValidator(_check_user)] = ""
+    workload_groups: tuple[Annotated[int, Field(ge=1, lt=2**31)], ...] = ()
+    allow_root: bool = False
+    read_only_root: RootMode = RootMode.AUTO
+    tmp_bytes: Annotated[int, Field(ge=1024**2)] = DEFAULT_TMP_BYTES
+    max_pids: Annotated[int, Field(ge=16)] = DEFAULT_MAX_PIDS
     warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 2
     on_exit: Literal["keep", "stop"] = "keep"
     drain_on_exit: bool = False

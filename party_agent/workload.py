@@ -1,7 +1,6 @@
 """From an assignment to what a runtime runs: environment, binds, labels."""
 
 import json
-import os
 from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
@@ -75,25 +74,12 @@ def labels(spec: WorkloadSpec) -> dict[str, str]:
 
 
 def make_output(outputs: Path, spec: WorkloadSpec) -> Path:
-    """Make the party run's own output directory, writable by the template's user; may be repeated.
+    """Make the party run's own output directory; may be repeated, and is kept after the run.
 
-    It is kept after the run. The parent lets through and does not list: the ids are secret enough.
+    The runtime gives it to whom it runs the workload as. The parent lets through and does not
+    list: the ids are secret enough.
     """
     outputs.mkdir(mode=0o711, parents=True, exist_ok=True)
     output = outputs / spec.party_run_id
     output.mkdir(mode=0o700, exist_ok=True)
-    owner = _numeric_user(spec.user)
-    if os.geteuid() == 0 and owner is not None:
-        os.chown(output, *owner)
-        output.chmod(0o755)
-    else:
-        # The user inside is a name that only the image knows, or one that we can't give files to.
-        output.chmod(0o777)
     return output
-
-
-def _numeric_user(user: str) -> tuple[int, int] | None:
-    uid, _, gid = (user or "0:0").partition(":")
-    if not uid.isdecimal() or (gid and not gid.isdecimal()):
-        return None
-    return int(uid), int(gid or uid)

@@ -23,8 +23,8 @@ def ensure_busybox_image(client: docker.APIClient) -> str:
     return BUSYBOX_IMAGE
 
 
-def busybox_archive() -> bytes:
-    """Return a root file system as a tar."""
+def busybox_archive(passwd: str = "") -> bytes:
+    """Return a root file system as a tar, with these accounts if any."""
     listed = subprocess.run([_BUSYBOX, "--list"], check=True, capture_output=True, text=True)
     # A link of this name would replace the program that all the others point to.
     applets = [name for name in listed.stdout.split() if name != "busybox"]
@@ -39,6 +39,10 @@ def busybox_archive() -> bytes:
             entry = tarfile.TarInfo(f"bin/{applet}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(entry)
+        if passwd:
+            entry = tarfile.TarInfo("etc/passwd")
+            entry.size = len(passwd.encode())
+            tar.addfile(entry, io.BytesIO(passwd.encode()))
         script = b"#!/no/such/interpreter\n"
         entry = tarfile.TarInfo("bin/broken-script")
         entry.size, entry.mode = len(script), 0o755

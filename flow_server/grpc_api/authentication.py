@@ -97,18 +97,20 @@ class Entrance:
         # A call without a rule is a defect, and refused as one.
         rule = RULES[method]
         proof = _proof(context)
-        if rule.who is Who.ANYBODY:
-            caller = Caller(kind=CallerKind.NOBODY, address=proof.address)
-        else:
-            caller = await self._authenticator.caller_of(proof)
-        structlog.contextvars.bind_contextvars(
-            caller=caller.name, caller_kind=caller.kind.value, credential=caller.credential
-        )
+        caller = Caller(kind=CallerKind.NOBODY, address=proof.address)
 
         async def again() -> Caller:
             return await self._authenticator.caller_of(proof)
 
+        # Who shows a proof that is not good is nobody too, and the end of the call is noted.
         callers.enter(Calling(caller=caller, again=again))
+        if rule.who is not Who.ANYBODY:
+            caller = await again()
+            callers.enter(Calling(caller=caller, again=again))
+        structlog.contextvars.bind_contextvars(
+            caller=caller.name, caller_kind=caller.kind.value, credential=caller.credential
+        )
+
         admit(rule, caller)
 
 

@@ -128,5 +128,5 @@ _TRIGGER = """
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 """
-event.listen(audit, "after_create", DDL(_APPEND_ONLY))
-event.listen(audit, "after_create", DDL(_TRIGGER))
+for _statement in (_APPEND_ONLY, _TRIGGER):
+    event.listen(audit, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]

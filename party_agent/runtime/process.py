@@ -9,7 +9,6 @@ Linux only: it needs pidfds and /proc. Under systemd the agent's unit needs
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ import structlog
 
 from flow_contract.reasons import Reason
 from party_agent.runtime import process_spec, process_state
+from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
     Observation,
@@ -30,6 +30,7 @@ from party_agent.runtime.port import (
 )
 from party_agent.runtime.process_start import start_supervisor
 from party_agent.runtime.process_state import Scratch, Snapshot, Stage
+from party_agent.runtime.process_user import ProcessUser
 from party_agent.runtime.process_watch import Watches
 from party_agent.runtime.supervisor import KILL_SIGNAL
 from party_agent.runtime.told import Told
@@ -42,7 +43,8 @@ log = structlog.get_logger(__name__)
 class ProcessRuntime(WithoutImages):
     """Runs workloads under `state_dir`, which belongs to one agent.
 
-    `environ` is the agent's own environment, of which workloads get a harmless few names.
+    `environ` is the agent's own environment, of which workloads get a harmless few names; of
+    `confinement` its user and groups count.
     `start_timeout_s` bounds the start phase; `kill_timeout_s` how long a supervisor that was
     told to kill may take before it is killed itself.
     """
@@ -56,10 +58,12 @@ class ProcessRuntime(WithoutImages):
         environ: Mapping[str, str],
         start_timeout_s: float = 60.0,
         kill_timeout_s: float = 30.0,
+        confinement: Confinement | None = None,
     ) -> None:
         super().__init__()
         self._root = state_dir.resolve()
         self._inherited = process_spec.inherited_env(environ)
+        self._user = ProcessUser(confinement or Confinement())
         self._start_timeout_s = start_timeout_s
         self._kill_timeout_s = kill_timeout_s
         self._closed = False
@@ -72,14 +76,7 @@ class ProcessRuntime(WithoutImages):
 
     async def open(self) -> None:
         """Find what earlier agents left and watch what still runs."""
-        if not hasattr(os, "pidfd_open"):
-            raise RuntimeUnavailable("the process runtime needs Linux; use a container engine")
-        log.warning(
-            "isolation_missing",
-            runtime=self.name,
-            detail="workloads run as this agent's own user, see its files and its network, "
-            "and most limits don't hold; use a container engine for code you don't trust",
-        )
+        self._user.check()
         await asyncio.to_thread(self._tidy)
         for scratch in await asyncio.to_thread(process_state.scratches, self._root):
             snapshot = await self._do(scratch.party_run_id, scratch.read)
@@ -114,8 +111,10 @@ class ProcessRuntime(WithoutImages):
         spec = await asyncio.to_thread(
             process_spec.build, workload, scratch.folder, self._inherited
         )
+        spec["user"] = self._user.credentials()
         try:
-            await self._do(scratch.party_run_id, scratch.create, spec)
+            await asyncio.to_thread(self._user.give_outputs, workload)
+            await self._do(scratch.party_run_id, scratch.create, spec, self._user)
         except OSError as problem:
             raise RuntimeUnavailable(
                 f"the scratch directory can't be made: {problem.strerror}"

@@ -10,7 +10,7 @@ its own, as it would in a container whose image lacks the workdir.
 
 Limits: `memory_bytes` bounds the private writable memory of each process of the workload
 (RLIMIT_DATA: allocation fails, nothing is killed). `cpus` only sets `OMP_NUM_THREADS`. `pids`,
-`shm_bytes`, `user` and `network` are not enforced.
+`shm_bytes`, `user` and `network` are not enforced. No process gains rights by what it executes.
 """
 
 import errno

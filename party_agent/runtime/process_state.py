@@ -25,6 +25,7 @@ from typing import Any
 
 from party_agent.runtime import process_spec, supervisor
 from party_agent.runtime.port import Observation, Phase, RuntimeUnavailable
+from party_agent.runtime.process_user import ProcessUser
 
 _LOCK_WAIT_S = 60.0
 _LOCK_PAUSE_S = 0.005
@@ -65,11 +66,13 @@ class Scratch:
         self.party_run_id = party_run_id
         self.folder = root / party_run_id
 
-    def create(self, spec: dict[str, Any]) -> None:
+    def create(self, spec: dict[str, Any], user: ProcessUser) -> None:
         """Make everything that a start needs, or leave what there is."""
-        for name in (process_spec.HOME, process_spec.TEMPORARY, process_spec.WORK):
+        own = (process_spec.HOME, process_spec.TEMPORARY, process_spec.WORK)
+        for name in own:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
+        user.give_scratch(self.root, self.folder, own)
         (self.folder / supervisor.LOCK).touch()
         with self._locked():
             if not (self.folder / supervisor.SPEC).exists():

@@ -39,6 +39,7 @@ NOT_EXECUTABLE_CODE = 126
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 _HANDLED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, KILL_SIGNAL}
 
 
@@ -171,12 +172,15 @@ def _become_workload(
 ) -> NoReturn:
     try:
         os.setsid()
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(NOT_EXECUTABLE_CODE)
         _redirect(spec)
         os.chdir(spec["cwd"])
         _limit(spec["memory_bytes"])
+        _become(spec.get("user"))
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        # Only now: the kernel forgets it when a process becomes another user.
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(NOT_EXECUTABLE_CODE)
         # What Python changed for itself, and what an exec would hand on.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -187,6 +191,13 @@ def _become_workload(
     finally:
         # Only ever reached when the exec failed; the supervisor's code must not go on here.
         os._exit(NOT_EXECUTABLE_CODE)
+
+
+def _become(user: dict[str, Any] | None) -> None:
+    if user is not None:
+        os.setgroups(user["groups"])
+        os.setresgid(user["gid"], user["gid"], user["gid"])
+        os.setresuid(user["uid"], user["uid"], user["uid"])
 
 
 def _redirect(spec: dict[str, Any]) -> None:

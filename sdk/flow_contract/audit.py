@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 # What stands before the first entry.
 GENESIS = "0" * 64
@@ -109,3 +110,46 @@ def verify(
         expected += 1
         previous_hash = entry.hash
     return None
+
+
+def to_document(entry: AuditEntry) -> dict[str, Any]:
+    """Return the entry as it is shown and kept outside a database: each value in plain JSON."""
+    act = entry.act
+    return {
+        "sequence": entry.sequence,
+        "at": act.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor_kind": act.actor_kind,
+        "actor": act.actor,
+        "address": act.address,
+        "action": act.action,
+        "subject_kind": act.subject_kind,
+        "subject_id": act.subject_id,
+        "outcome": act.outcome.value,
+        "detail": dict(act.detail),
+        "previous_hash": entry.previous_hash,
+        "hash": entry.hash,
+    }
+
+
+def from_document(document: dict[str, Any]) -> AuditEntry:
+    """Return the entry of which `to_document` made this.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is not an entry.
+    """
+    return AuditEntry(
+        sequence=int(document["sequence"]),
+        act=Act(
+            at=datetime.fromisoformat(document["at"]),
+            actor_kind=document["actor_kind"],
+            actor=document["actor"],
+            address=document["address"],
+            action=document["action"],
+            subject_kind=document["subject_kind"],
+            subject_id=document["subject_id"],
+            outcome=Outcome(document["outcome"]),
+            detail=dict(document["detail"]),
+        ),
+        previous_hash=document["previous_hash"],
+        hash=document["hash"],
+    )

@@ -58,7 +58,7 @@ class GpuRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Limits of one party run; None means the engine's own default (no limit)."""
+    """Limits of one party run; None means no limit but the site's (for `pids` it has one)."""
 
     cpus: float | None = None
     memory_bytes: int | None = None

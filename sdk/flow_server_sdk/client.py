@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from flow_server_sdk import address as addresses
 from flow_server_sdk import known_servers
+from flow_server_sdk.calls.audit import AuditCalls
 from flow_server_sdk.calls.parties import PartyCalls
 from flow_server_sdk.calls.tasks import TaskCalls
 from flow_server_sdk.calls.templates import TemplateCalls
@@ -51,6 +52,7 @@ class FlowServerSdk:
         self.task: TaskCalls[Answer] = TaskCalls(self._driver.run, link)
         self.party: PartyCalls[Answer] = PartyCalls(self._driver.run, link)
         self.user: UserCalls[Answer] = UserCalls(self._driver.run, link)
+        self.audit: AuditCalls[Answer] = AuditCalls(self._driver.run, link)
 
     def close(self) -> None:
         """Close the connection; twice is once."""
@@ -90,6 +92,7 @@ class AsyncFlowServerSdk:
         self.task: TaskCalls[AnswerLater] = TaskCalls(self._driver.run, link)
         self.party: PartyCalls[AnswerLater] = PartyCalls(self._driver.run, link)
         self.user: UserCalls[AnswerLater] = UserCalls(self._driver.run, link)
+        self.audit: AuditCalls[AnswerLater] = AuditCalls(self._driver.run, link)
 
     async def close(self) -> None:
         """Close the connection; twice is once."""

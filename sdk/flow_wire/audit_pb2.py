@@ -25,25 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x66low_wire/audit.proto\x12\nfedflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x02\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nactor_kind\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x06 \x01(\t\x12\x14\n\x0csubject_kind\x18\x07 \x01(\t\x12\x12\n\nsubject_id\x18\x08 \x01(\t\x12$\n\x07outcome\x18\t \x01(\x0e\x32\x13.fedflow.v1.Outcome\x12\x32\n\x06\x64\x65tail\x18\n \x03(\x0b\x32\".fedflow.v1.AuditEntry.DetailEntry\x12\x15\n\rprevious_hash\x18\x0b \x01(\t\x12\x0c\n\x04hash\x18\x0c \x01(\t\x1a-\n\x0b\x44\x65tailEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"H\n\x10ListAuditRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_limit\"<\n\x11ListAuditResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.fedflow.v1.AuditEntry*\\\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_DONE\x10\x01\x12\x12\n\x0eOUTCOME_DENIED\x10\x02\x12\x12\n\x0eOUTCOME_FAILED\x10\x03\x32S\n\x0c\x41uditService\x12\x43\n\x04List\x12\x1c.fedflow.v1.ListAuditRequest\x1a\x1d.fedflow.v1.ListAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x66low_wire/audit.proto\x12\nfedflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x02\n\x03\x41\x63t\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nactor_kind\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x14\n\x0csubject_kind\x18\x06 \x01(\t\x12\x12\n\nsubject_id\x18\x07 \x01(\t\x12$\n\x07outcome\x18\x08 \x01(\x0e\x32\x13.fedflow.v1.Outcome\x12+\n\x06\x64\x65tail\x18\t \x03(\x0b\x32\x1b.fedflow.v1.Act.DetailEntry\x1a-\n\x0b\x44\x65tailEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"a\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x1c\n\x03\x61\x63t\x18\x02 \x01(\x0b\x32\x0f.fedflow.v1.Act\x12\x15\n\rprevious_hash\x18\x03 \x01(\t\x12\x0c\n\x04hash\x18\x04 \x01(\t\"H\n\x10ListAuditRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_limit\"<\n\x11ListAuditResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.fedflow.v1.AuditEntry*\\\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_DONE\x10\x01\x12\x12\n\x0eOUTCOME_DENIED\x10\x02\x12\x12\n\x0eOUTCOME_FAILED\x10\x03\x32S\n\x0c\x41uditService\x12\x43\n\x04List\x12\x1c.fedflow.v1.ListAuditRequest\x1a\x1d.fedflow.v1.ListAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flow_wire.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDITENTRY_DETAILENTRY']._loaded_options = None
-  _globals['_AUDITENTRY_DETAILENTRY']._serialized_options = b'8\001'
-  _globals['_OUTCOME']._serialized_start=563
-  _globals['_OUTCOME']._serialized_end=655
-  _globals['_AUDITENTRY']._serialized_start=71
-  _globals['_AUDITENTRY']._serialized_end=425
-  _globals['_AUDITENTRY_DETAILENTRY']._serialized_start=380
-  _globals['_AUDITENTRY_DETAILENTRY']._serialized_end=425
-  _globals['_LISTAUDITREQUEST']._serialized_start=427
-  _globals['_LISTAUDITREQUEST']._serialized_end=499
-  _globals['_LISTAUDITRESPONSE']._serialized_start=501
-  _globals['_LISTAUDITRESPONSE']._serialized_end=561
-  _globals['_AUDITSERVICE']._serialized_start=657
-  _globals['_AUDITSERVICE']._serialized_end=740
+  _globals['_ACT_DETAILENTRY']._loaded_options = None
+  _globals['_ACT_DETAILENTRY']._serialized_options = b'8\001'
+  _globals['_OUTCOME']._serialized_start=593
+  _globals['_OUTCOME']._serialized_end=685
+  _globals['_ACT']._serialized_start=71
+  _globals['_ACT']._serialized_end=356
+  _globals['_ACT_DETAILENTRY']._serialized_start=311
+  _globals['_ACT_DETAILENTRY']._serialized_end=356
+  _globals['_AUDITENTRY']._serialized_start=358
+  _globals['_AUDITENTRY']._serialized_end=455
+  _globals['_LISTAUDITREQUEST']._serialized_start=457
+  _globals['_LISTAUDITREQUEST']._serialized_end=529
+  _globals['_LISTAUDITRESPONSE']._serialized_start=531
+  _globals['_LISTAUDITRESPONSE']._serialized_end=591
+  _globals['_AUDITSERVICE']._serialized_start=687
+  _globals['_AUDITSERVICE']._serialized_end=770
 # @@protoc_insertion_point(module_scope)

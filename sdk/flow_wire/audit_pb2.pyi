@@ -21,8 +21,8 @@ OUTCOME_DONE: Outcome
 OUTCOME_DENIED: Outcome
 OUTCOME_FAILED: Outcome
 
-class AuditEntry(_message.Message):
-    __slots__ = ("sequence", "at", "actor_kind", "actor", "address", "action", "subject_kind", "subject_id", "outcome", "detail", "previous_hash", "hash")
+class Act(_message.Message):
+    __slots__ = ("at", "actor_kind", "actor", "address", "action", "subject_kind", "subject_id", "outcome", "detail")
     class DetailEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,7 +30,6 @@ class AuditEntry(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     ACTOR_KIND_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
@@ -40,9 +39,6 @@ class AuditEntry(_message.Message):
     SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
-    PREVIOUS_HASH_FIELD_NUMBER: _ClassVar[int]
-    HASH_FIELD_NUMBER: _ClassVar[int]
-    sequence: int
     at: _timestamp_pb2.Timestamp
     actor_kind: str
     actor: str
@@ -52,9 +48,19 @@ class AuditEntry(_message.Message):
     subject_id: str
     outcome: Outcome
     detail: _containers.ScalarMap[str, str]
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor_kind: _Optional[str] = ..., actor: _Optional[str] = ..., address: _Optional[str] = ..., action: _Optional[str] = ..., subject_kind: _Optional[str] = ..., subject_id: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., detail: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class AuditEntry(_message.Message):
+    __slots__ = ("sequence", "act", "previous_hash", "hash")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ACT_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_HASH_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    act: Act
     previous_hash: str
     hash: str
-    def __init__(self, sequence: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor_kind: _Optional[str] = ..., actor: _Optional[str] = ..., address: _Optional[str] = ..., action: _Optional[str] = ..., subject_kind: _Optional[str] = ..., subject_id: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., detail: _Optional[_Mapping[str, str]] = ..., previous_hash: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., act: _Optional[_Union[Act, _Mapping]] = ..., previous_hash: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...
 
 class ListAuditRequest(_message.Message):
     __slots__ = ("after_sequence", "limit")

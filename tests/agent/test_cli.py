@@ -12,7 +12,8 @@ from click.testing import CliRunner
 import party_agent
 from flow_contract.lifecycle import PartyRunState
 from party_agent.cli import agent
-from party_agent.runtimes import agent_key
+from party_agent.runtime.confinement import Confinement, RootMode
+from party_agent.runtimes import agent_key, confinement
 from party_agent.settings import AgentSettings
 from tests.agent.fake_server import FakeServer
 from tests.agent.fakes import make_assignment, until
@@ -41,6 +42,9 @@ def run_python(*arguments, **options):
         (["--server", "host:0"], ["--server: 'host:0' is not HOST:PORT"]),
         (["--server", "host:99999"], ["--server: 'host:99999' is not HOST:PORT"]),
         (["--party", "a b"], ["--party: 'a b' can't name a party"]),
+        (["--workload-user", "root"], ["--workload-user: 'root' is not UID:GID"]),
+        (["--workload-user", "0:5"], ["--workload-user: '0:5' is not UID:GID"]),
+        (["--workload-groups", "5,0"], ["--workload-groups: "]),
         (["--data", "x"], ["--data: 'x' is not NAME=PATH"]),
         (["--data", "a=/", "--data", "a=/tmp"], ["--data: 'a' is given twice"]),
         (["--data", "a=/no/such"], ["--data: a=/no/such: there is no such path"]),
@@ -83,6 +87,32 @@ def test_a_root_that_is_a_link_is_offered_as_what_lies_behind_it(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     settings = AgentSettings(server="host:1", party="a", data={"scans": tmp_path / "link"})
     assert settings.data == {"scans": (tmp_path / "real").resolve()}
+
+
+def test_the_site_s_choices_reach_its_workloads_and_its_own_files_do_not(tmp_path):
+    settings = AgentSettings(
+        server="host:1",
+        party="a",
+        workload_user="1500:1600",
+        workload_groups=(44,),
+        allow_root=True,
+        read_only_root="never",
+        tmp_bytes=2**20,
+        max_pids=99,
+    )
+    assert confinement(settings, tmp_path, default_user=(7, 7)) == Confinement(
+        user=(1500, 1600),
+        groups=(44,),
+        allow_root=True,
+        root_mode=RootMode.WRITABLE,
+        tmp_bytes=2**20,
+        max_pids=99,
+        off_limits=(tmp_path,),
+    )
+    settings = AgentSettings(server="host:1", party="a")
+    assert confinement(settings, tmp_path, default_user=(7, 7)) == Confinement(
+        user=(7, 7), off_limits=(tmp_path,)
+    )
 
 
 def test_agents_of_one_party_in_two_directories_keep_their_containers_apart(tmp_path):

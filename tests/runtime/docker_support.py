@@ -9,11 +9,24 @@ from docker.errors import NotFound
 
 from flow_contract.ids import new_id
 from flow_contract.templates import Network, Resources
+from party_agent.runtime.confinement import Confinement
+from party_agent.runtime.docker_engine.cage import Cage
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_ROLE, container_name
 from party_agent.runtime.port import Bind, Observation, Phase, Workload
 from tests.engine import containers_labelled
 from tests.runtime.harness import DEADLINE_S
+
+# Rights that create calls of tests ask for.
+CAGE = Cage(
+    user="65532:65532",
+    groups=(),
+    home="/tmp",  # noqa: S108 - of the container
+    read_only_root=True,
+    tmp_bytes=1024**3,
+    pids=100,
+    owner=(65532, 65532),
+)
 
 
 class Site:
@@ -25,8 +38,10 @@ class Site:
         self.folder = folder
         self.agent_key = f"test-{new_id()}"
 
-    def new_runtime(self, *, pool_size: int = 1) -> DockerRuntime:
-        return DockerRuntime(agent_key=self.agent_key, pool_size=pool_size)
+    def new_runtime(
+        self, *, pool_size: int = 1, confinement: Confinement | None = None
+    ) -> DockerRuntime:
+        return DockerRuntime(agent_key=self.agent_key, pool_size=pool_size, confinement=confinement)
 
     def workload(
         self,
@@ -81,6 +96,32 @@ class Site:
                 self.client.remove_container(container_id, force=True, v=True)
             except NotFound:
                 continue
+
+
+def make_workload(
+    *,
+    user: str = "",
+    binds: tuple[Bind, ...] = (),
+    network: Network = Network.NONE,
+    env: dict[str, str] | None = None,
+    pids: int | None = None,
+    memory_bytes: int | None = None,
+    gpu_ids: tuple[str, ...] = (),
+) -> Workload:
+    """Return a workload that no engine is asked to run."""
+    return Workload(
+        party_run_id="0" * 32,
+        image_url="image:1",
+        workdir="",
+        command=("true",),
+        env=env or {},
+        binds=binds,
+        resources=Resources(pids=pids, memory_bytes=memory_bytes),
+        gpu_ids=gpu_ids,
+        user=user,
+        network=network,
+        labels={},
+    )
 
 
 def ignore(reason: object, message: str) -> None:

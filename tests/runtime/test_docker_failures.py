@@ -15,7 +15,7 @@ from party_agent.runtime.docker_engine.client import Engine
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.port import Bind, Phase, RuntimeRefused, RuntimeUnavailable, Workload
-from tests.runtime.docker_support import Site, ignore, ran, started
+from tests.runtime.docker_support import CAGE, Site, ignore, ran, started
 
 pytestmark = pytest.mark.docker
 
@@ -104,7 +104,7 @@ async def test_the_engines_own_words_for_a_missing_command_are_understood(
     # Without init it is the engine that finds the command missing.
     workload = site.workload(command)
     body = translate.create_body(
-        workload, agent_key=site.agent_key, image_digest="", sandbox_id="unused"
+        workload, CAGE, agent_key=site.agent_key, image_digest="", sandbox_id="unused"
     )
     body["HostConfig"].update(Init=False, NetworkMode="none")
     engine = Engine(base_url=None, call_timeout_s=120)

@@ -42,7 +42,7 @@ async def test_a_workload_is_created_with_no_rights_beyond_its_own(
     assert host["LogConfig"]["Type"] == "local"
     assert host["RestartPolicy"]["Name"] == "no"
     assert host["PidMode"] == ""
-    assert host["Binds"] is None
+    assert not host["Binds"]
 
 
 async def test_limits_reach_the_engine_and_swap_adds_nothing(

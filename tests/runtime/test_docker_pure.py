@@ -17,6 +17,7 @@ from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.keyed import KeyedWork
 from party_agent.runtime.docker_engine.pulls import PullProgress
 from party_agent.runtime.port import Bind, Phase, RuntimeRefused, RuntimeUnavailable, Workload
+from tests.runtime.docker_support import CAGE
 
 
 def workload(
@@ -44,7 +45,7 @@ def workload(
 
 def body(made: Workload, *, sandbox_id: str | None = "abc") -> dict[str, Any]:
     return translate.create_body(
-        made, agent_key="key", image_digest="sha256:1", sandbox_id=sandbox_id
+        made, CAGE, agent_key="key", image_digest="sha256:1", sandbox_id=sandbox_id
     )
 
 
@@ -70,7 +71,7 @@ def container(**state: Any) -> dict[str, Any]:
 
 def test_without_limits_the_engine_is_asked_for_none() -> None:
     host = body(workload("true"))["HostConfig"]
-    assert not {"NanoCpus", "Memory", "MemorySwap", "PidsLimit", "ShmSize"} & set(host)
+    assert not {"NanoCpus", "Memory", "MemorySwap", "ShmSize"} & set(host)
     assert host["DeviceRequests"] == []
 
 
@@ -93,8 +94,8 @@ def test_the_spec_digest_changes_with_the_spec_only() -> None:
     first = workload("true", env={"A": "1", "B": "2"}, binds=(bind,))
     same = workload("true", env={"B": "2", "A": "1"}, binds=(bind,))
     other = workload("true", env={"A": "1", "B": "3"}, binds=(bind,))
-    assert translate.spec_digest(first) == translate.spec_digest(same)
-    assert translate.spec_digest(first) != translate.spec_digest(other)
+    assert translate.spec_digest(first, CAGE) == translate.spec_digest(same, CAGE)
+    assert translate.spec_digest(first, CAGE) != translate.spec_digest(other, CAGE)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from flow_contract.access import Right, Role
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
+from flow_contract.audit import Act, AuditEntry, Outcome
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
 from flow_contract.parties import Inventory, Party
 from flow_contract.reasons import Reason
@@ -239,3 +240,16 @@ api_tokens = st.builds(
     revoked_at=maybe(times),
     last_used_at=maybe(times),
 )
+acts = st.builds(
+    Act,
+    at=times,
+    actor_kind=text,
+    actor=text,
+    address=text,
+    action=text,
+    subject_kind=text,
+    subject_id=text,
+    outcome=st.sampled_from(Outcome),
+    detail=env,
+)
+audit_entries = st.builds(AuditEntry, sequence=int64, act=acts, previous_hash=text, hash=text)

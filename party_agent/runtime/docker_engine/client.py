@@ -10,10 +10,10 @@ Every call raises `EngineError` if the engine answered with an error, and
 
 import asyncio
 import math
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
@@ -22,9 +22,10 @@ import urllib3
 from docker.errors import APIError, DockerException
 from docker.utils import parse_repository_tag
 
+from party_agent.runtime.docker_engine import addresses
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.feed import EventFeed
-from party_agent.runtime.docker_engine.files import path_stat
+from party_agent.runtime.docker_engine.files import path_stat, small_text
 from party_agent.runtime.docker_engine.threads import CALL_THREADS, WAIT_THREADS, Threads
 from party_agent.runtime.docker_engine.translate import engine_time
 from party_agent.runtime.port import RuntimeUnavailable
@@ -33,9 +34,6 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 _HTTP_SERVER_ERROR = 500
-
-_UNIX = "unix://"
-_DEFAULT_URL = "unix:///var/run/docker.sock"
 
 
 @contextmanager
@@ -83,9 +81,19 @@ class Engine:
         """Return the engine's name of its processor architecture."""
         return str((await self._call(lambda client: client.version()))["Arch"])
 
+    async def info(self) -> Json:
+        """Return what the engine says of itself."""
+        found: Json = await self._call(lambda client: client.info())
+        return found
+
+    @property
+    def sockets(self) -> tuple[Path, ...]:
+        """Where on this machine the engine may be spoken to."""
+        return addresses.sockets(self._environment().get("base_url", addresses.DEFAULT_URL))
+
     async def now(self) -> str:
         """Return the engine's own time in the form in which it takes times: seconds, UTC."""
-        now = engine_time((await self._call(lambda client: client.info()))["SystemTime"])
+        now = engine_time((await self.info())["SystemTime"])
         if now is None:
             raise RuntimeUnavailable("the container engine has no clock")
         return f"{now.timestamp():.6f}"
@@ -208,6 +216,11 @@ class Engine:
             stat = await self._call(lambda client: path_stat(client, container, target))
         return None if stat is None else int(stat["mode"])
 
+    async def text(self, container: str, path: str) -> str:
+        """Return a small text file of a container, "" if it has none."""
+        found: Any = await self._or_none(lambda client: small_text(client, container, path))
+        return found or ""
+
     async def last_errors(self, container: str) -> str:
         """Return the last lines that a container wrote to its standard error."""
         try:
@@ -239,12 +252,16 @@ class Engine:
 
         return await self._threads.call(work)
 
+    def _environment(self) -> Json:
+        environment: Json = dict(docker.utils.kwargs_from_env())
+        return (
+            environment if self._base_url is None else {**environment, "base_url": self._base_url}
+        )
+
     def _connect(self, timeout_s: int | None) -> docker.APIClient:
-        environment = docker.utils.kwargs_from_env()
-        if self._base_url is not None:
-            environment["base_url"] = self._base_url
+        environment = self._environment()
         with _translated():
-            _reach(environment.get("base_url", _DEFAULT_URL))
+            addresses.reach(environment.get("base_url", addresses.DEFAULT_URL))
             # The version is asked for with a bound even by the client that waits.
             client = docker.APIClient(
                 version="auto",
@@ -279,10 +296,3 @@ class Engine:
     def _bare(self, call: Callable[[Any], T]) -> T:
         with _translated():
             return call(self._client())
-
-
-def _reach(url: str) -> None:
-    # docker-py forgets to close a socket that it could not connect: ask before it does.
-    if url.startswith(_UNIX):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.connect(url.removeprefix(_UNIX))

@@ -5,6 +5,8 @@ import asyncio
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
 from party_agent.runtime.docker_engine import refusals, translate
+from party_agent.runtime.docker_engine.cage import Cage
+from party_agent.runtime.docker_engine.cages import Cages
 from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.sandbox import SandboxPool
@@ -18,9 +20,10 @@ _CREATE_ATTEMPTS = 3
 class Containers:
     """The workload containers of one agent. One caller at a time per party run."""
 
-    def __init__(self, engine: Engine, pool: SandboxPool, *, agent_key: str) -> None:
+    def __init__(self, engine: Engine, pool: SandboxPool, cages: Cages, *, agent_key: str) -> None:
         self._engine = engine
         self._pool = pool
+        self._cages = cages
         self._agent_key = agent_key
         # Whose removal is our own doing, and therefore no news.
         self._removing: set[str] = set()
@@ -53,7 +56,7 @@ class Containers:
                 self._sandboxes[translate.party_run_id(container)] = sandbox_id
         return frozenset(self._sandboxes.values())
 
-    async def make(self, workload: Workload, digest: str) -> str:
+    async def make(self, workload: Workload, cage: Cage, digest: str) -> str:
         """Create the container, or adopt the one of the same spec or that once started.
 
         Returns the image digest.
@@ -63,11 +66,11 @@ class Containers:
             RuntimeUnavailable: try again; what may have been left is adopted then.
         """
         for _ in range(_CREATE_ATTEMPTS):
-            if await self._created(workload, digest):
+            if await self._created(workload, cage, digest):
                 return digest
             container = await self._engine.inspect(container_name(workload.party_run_id))
             if container is not None:
-                adopted = await self._adopted(workload, container)
+                adopted = await self._adopted(workload, cage, container)
                 if adopted is not None:
                     return adopted
         raise RuntimeUnavailable("the container's name is taken again and again")
@@ -87,7 +90,8 @@ class Containers:
                 raise
             # It never started, so a new one in its place is no second start.
             await self.remove(workload.party_run_id)
-            await self.make(workload, translate.labels(container).get(translate.LABEL_IMAGE, ""))
+            digest = translate.labels(container).get(translate.LABEL_IMAGE, "")
+            await self.make(workload, await self._cage_again(workload, container), digest)
             await self._engine.start(container_name(workload.party_run_id))
 
     async def remove(self, party_run_id: str) -> None:
@@ -108,12 +112,18 @@ class Containers:
         self._removing.discard(party_run_id)
         return own
 
-    async def _created(self, workload: Workload, digest: str) -> bool:
+    async def _cage_again(self, workload: Workload, container: Json) -> Cage:
+        image = await self._engine.image(container["Image"])
+        if image is None:
+            raise refusals.image_missing(workload.image_url)
+        return await self._cages.decided(workload, image)
+
+    async def _created(self, workload: Workload, cage: Cage, digest: str) -> bool:
         """Create the container; False if its name is taken."""
         party_run_id = workload.party_run_id
         sandbox_id = self._pool.take() if workload.network is Network.NONE else None
         body = translate.create_body(
-            workload, agent_key=self._agent_key, image_digest=digest, sandbox_id=sandbox_id
+            workload, cage, agent_key=self._agent_key, image_digest=digest, sandbox_id=sandbox_id
         )
         try:
             await self._engine.create(container_name(party_run_id), body)
@@ -132,7 +142,7 @@ class Containers:
             self._sandboxes[party_run_id] = sandbox_id
         return True
 
-    async def _adopted(self, workload: Workload, container: Json) -> str | None:
+    async def _adopted(self, workload: Workload, cage: Cage, container: Json) -> str | None:
         """Return the adopted container's image digest; None if it was in the way and is gone."""
         if not translate.is_workload_of(container, self._agent_key):
             raise RuntimeRefused(
@@ -146,7 +156,7 @@ class Containers:
             await self._engine.remove(container["Id"])
             return None
         if seen.phase is Phase.PREPARED:
-            same = found.get(translate.LABEL_SPEC) == translate.spec_digest(workload)
+            same = found.get(translate.LABEL_SPEC) == translate.spec_digest(workload, cage)
             if not same or not await self._sandbox_lives(container):
                 await self.remove(workload.party_run_id)
                 return None

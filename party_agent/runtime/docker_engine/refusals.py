@@ -26,6 +26,15 @@ def command_refused(command: str, exit_code: int) -> RuntimeRefused:
     )
 
 
+def vanished(container: str) -> RuntimeRefused:
+    """Return the refusal to launch what is not there."""
+    return RuntimeRefused(
+        Reason.WORKLOAD_VANISHED,
+        f"There is no container {container}: it was not prepared here, "
+        "or somebody at the site removed it.",
+    )
+
+
 def image_missing(image_url: str) -> RuntimeRefused:
     """Return the refusal of an image that nobody has."""
     return RuntimeRefused(
@@ -86,11 +95,6 @@ def of_start(workload: Workload, error: EngineError) -> RuntimeRefused | Runtime
             return command_refused(command, EXIT_NOT_FOUND)
         if "permission denied" in text:
             return command_refused(command, EXIT_NOT_EXECUTABLE)
-    if "unable to find user" in text:
-        return RuntimeRefused(
-            Reason.RUNTIME_ERROR,
-            f"The image has no user {workload.user!r}; correct the template's user.",
-        )
     return _other("start", error)
 
 

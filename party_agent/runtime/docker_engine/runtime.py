@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from flow_contract.reasons import Reason
+from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.docker_engine import commands, refusals, translate
+from party_agent.runtime.docker_engine.cages import Cages
 from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.containers import Containers
 from party_agent.runtime.docker_engine.errors import EngineError
@@ -24,7 +26,6 @@ from party_agent.runtime.port import (
     Phase,
     Progress,
     PulledImage,
-    RuntimeRefused,
     RuntimeUnavailable,
     Workload,
 )
@@ -55,10 +56,12 @@ class DockerRuntime:
         base_url: str | None = None,
         pool_size: int = DEFAULT_POOL_SIZE,
         call_timeout_s: float = DEFAULT_CALL_TIMEOUT_S,
+        confinement: Confinement | None = None,
     ) -> None:
         self._engine = Engine(base_url=base_url, call_timeout_s=call_timeout_s)
         self._pool = SandboxPool(self._engine, agent_key=agent_key, size=pool_size)
-        self._containers = Containers(self._engine, self._pool, agent_key=agent_key)
+        self._cages = Cages(self._engine, confinement or Confinement(), agent_key=agent_key)
+        self._containers = Containers(self._engine, self._pool, self._cages, agent_key=agent_key)
         self._work = KeyedWork()
         self._pulls = Told[PulledImage]()
         self._images = Images(self._engine, self._work, pulled=self._pulled)
@@ -83,6 +86,7 @@ class DockerRuntime:
         try:
             with _understood("open"):
                 await self._engine.open()
+                await self._cages.open()
                 await self._events.open()
                 workloads = await self._containers.all()
                 self._watched = _running(workloads)
@@ -176,7 +180,8 @@ class DockerRuntime:
     async def _prepared(self, workload: Workload, image: Json) -> str:
         # Needed here too: a cancelled caller needs it no more, and this goes on.
         with self._images.needed(workload.image_url):
-            digest = await self._containers.make(workload, translate.image_digest(image))
+            cage = await self._cages.decided(workload, image)
+            digest = await self._containers.make(workload, cage, translate.image_digest(image))
         await self._doubt(workload, image)
         return digest
 
@@ -203,7 +208,7 @@ class DockerRuntime:
         container = await self._containers.find(party_run_id)
         seen = None if container is None else await self._observed(container)
         if container is None or seen is None:
-            raise _vanished(party_run_id)
+            raise refusals.vanished(container_name(party_run_id))
         if seen.phase is not Phase.PREPARED:
             return seen
         self._watched.add(party_run_id)
@@ -223,7 +228,7 @@ class DockerRuntime:
         container = await self._containers.find(party_run_id)
         seen = None if container is None else await self._observed(container)
         if container is None or seen is None:
-            raise _vanished(party_run_id)
+            raise refusals.vanished(container_name(party_run_id))
         if seen.reason is Reason.COMMAND_NOT_FOUND:
             await self._removed(party_run_id)
             raise refusals.command_refused(str(container["Path"]), container["State"]["ExitCode"])
@@ -287,11 +292,3 @@ def _running(containers: list[Json]) -> set[str]:
         for container in containers
         if container["State"]["Running"]
     }
-
-
-def _vanished(party_run_id: str) -> RuntimeRefused:
-    return RuntimeRefused(
-        Reason.WORKLOAD_VANISHED,
-        f"There is no container {container_name(party_run_id)}: it was not prepared here, "
-        "or somebody at the site removed it.",
-    )

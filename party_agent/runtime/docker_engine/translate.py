@@ -9,7 +9,9 @@ from typing import Any
 
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
-from party_agent.runtime.port import Bind, Observation, Phase, Workload
+from party_agent.runtime.docker_engine import hardening
+from party_agent.runtime.docker_engine.cage import Cage
+from party_agent.runtime.port import Observation, Phase, Workload
 
 LABEL_AGENT = "io.fedflow.agent"
 LABEL_ROLE = "io.fedflow.role"
@@ -30,45 +32,41 @@ def container_name(party_run_id: str) -> str:
     return f"fedflow-{party_run_id}"
 
 
-def spec_digest(workload: Workload) -> str:
-    """Return what tells two workloads of one party-run id apart; the same in every process."""
-    text = json.dumps(dataclasses.asdict(workload), sort_keys=True, default=str)
+def spec_digest(workload: Workload, cage: Cage) -> str:
+    """Return what tells two containers of one party-run id apart; the same in every process."""
+    made_of = [dataclasses.asdict(workload), dataclasses.asdict(cage)]
+    text = json.dumps(made_of, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def create_body(
-    workload: Workload, *, agent_key: str, image_digest: str, sandbox_id: str | None
+    workload: Workload, cage: Cage, *, agent_key: str, image_digest: str, sandbox_id: str | None
 ) -> dict[str, Any]:
     """Return the body of the engine's create call.
 
     `sandbox_id` names the container whose network namespace the workload joins; with None it
     gets one of its own, which has nothing but loopback unless the bridge is declared.
     """
+    home = {"HOME": cage.home} if cage.home else {}
     return {
         "Image": workload.image_url,
         "Cmd": list(workload.command) or None,
         "WorkingDir": workload.workdir,
-        "Env": [f"{name}={value}" for name, value in workload.env.items()],
-        "User": workload.user,
+        "Env": [f"{name}={value}" for name, value in {**home, **workload.env}.items()],
+        "User": cage.user,
         "Labels": {
             **workload.labels,
             LABEL_AGENT: agent_key,
             LABEL_ROLE: ROLE_WORKLOAD,
             LABEL_PARTY_RUN: workload.party_run_id,
-            LABEL_SPEC: spec_digest(workload),
+            LABEL_SPEC: spec_digest(workload, cage),
             LABEL_IMAGE: image_digest,
         },
         "HostConfig": {
+            **hardening.rights(cage, workload.binds),
             **_limits(workload),
             "NetworkMode": _network_mode(workload.network, sandbox_id),
-            "Mounts": [_mount(bind) for bind in workload.binds],
             "DeviceRequests": _device_requests(workload),
-            "Init": True,
-            "Privileged": False,
-            "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
-            "RestartPolicy": {"Name": "no"},
-            "LogConfig": {"Type": "local", "Config": {}},
         },
     }
 
@@ -88,22 +86,9 @@ def _limits(workload: Workload) -> dict[str, int]:
         limits["Memory"] = resources.memory_bytes
         # Equal to the memory: otherwise the engine grants the same amount again as swap.
         limits["MemorySwap"] = resources.memory_bytes
-    if resources.pids is not None:
-        limits["PidsLimit"] = resources.pids
     if resources.shm_bytes is not None:
         limits["ShmSize"] = resources.shm_bytes
     return limits
-
-
-def _mount(bind: Bind) -> dict[str, Any]:
-    # A mount, not a bind string: paths may hold colons, and a missing source is an error
-    # instead of a new directory that belongs to root.
-    return {
-        "Type": "bind",
-        "Source": str(bind.source),
-        "Target": bind.target,
-        "ReadOnly": not bind.writable,
-    }
 
 
 def _device_requests(workload: Workload) -> list[dict[str, Any]]:

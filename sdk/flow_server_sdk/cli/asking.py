@@ -70,7 +70,7 @@ def split(server: str) -> tuple[str, str]:
     return host, port
 
 
-def data(answer: dict[str, Any]) -> Any:
+def data_of(answer: dict[str, Any]) -> Any:
     """Return the answer's data; one that says no ends the command with 1."""
     if answer["ret_code"]:
         raise click.ClickException(answer["ret_msg"])

@@ -30,6 +30,10 @@ COMMANDS: dict[str, Entry] = {
         help="Run a party's agent: dial the server, run its share of each run.",
         extra="agent",
     ),
+    "audit": Entry(
+        target="flow_server_sdk.cli.audit:audit",
+        help="Read the audit log; verify that nobody changed it.",
+    ),
     "db": Entry(
         target="flow_server.cli:db",
         help="Look at and migrate the server's database.",

@@ -3,12 +3,13 @@
 Importing this costs click and nothing else; the client is imported when a command runs.
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from flow_server_sdk.cli.asking import ask, asking, data, server_option, split, tell
+from flow_server_sdk.cli.asking import ask, asking, data_of, server_option, split, tell
 
 _MOST_BYTES = 65_536
 
@@ -48,7 +49,7 @@ def login(server: str, token_from: str | None, token_file: Path | None, ca: Path
         raise click.UsageError("give the token on stdin with --token -, or with --token-file PATH")
     text = _text(token_file)
     kept_ca = None if ca is None else str(ca.resolve())
-    known = ask(server, lambda sdk: data(sdk.user.whoami()), token=text, ca=kept_ca)
+    known = ask(server, lambda sdk: data_of(sdk.user.whoami()), token=text, ca=kept_ca)
     path = known_servers.profiles_path()
     name = address.join(*split(server))
     try:
@@ -94,7 +95,7 @@ def logout(server: str) -> None:
 @asking
 def whoami(server: str, *, as_json: bool) -> None:
     """Say who the server takes you for, and what you may do there."""
-    known = ask(server, lambda sdk: data(sdk.user.whoami()))
+    known = ask(server, lambda sdk: data_of(sdk.user.whoami()))
     rights = " ".join(known["rights"]) or "nothing; ask an admin of the server for a role"
     by = f" by token {known['token_id']}" if known["token_id"] else ""
     tell(known, f"{known['name']}{by}: {rights}", as_json=as_json)
@@ -102,7 +103,7 @@ def whoami(server: str, *, as_json: bool) -> None:
 
 def _text(token_file: Path | None) -> str:
     if token_file is None:
-        text = click.get_text_stream("stdin").read(_MOST_BYTES).strip()
+        text = sys.stdin.read(_MOST_BYTES).strip()
     else:
         text = token_file.read_text(encoding="ascii", errors="replace").strip()
     if not text:

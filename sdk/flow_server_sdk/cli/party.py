@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flow_server_sdk.cli.asking import PAGE, ask, asking, data, show_table
+from flow_server_sdk.cli.asking import PAGE, ask, asking, data_of, show_table
 
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk
@@ -37,8 +37,8 @@ def drain(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take no new work; what runs there goes on."""
 
     def question(sdk: "FlowServerSdk") -> Any:
-        data(sdk.party.drain(party_id))
-        return data(sdk.party.get(party_id))
+        data_of(sdk.party.drain(party_id))
+        return data_of(sdk.party.get(party_id))
 
     _tell(ask(server, question), as_json=as_json)
 
@@ -50,8 +50,8 @@ def resume(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take new work again."""
 
     def question(sdk: "FlowServerSdk") -> Any:
-        data(sdk.party.resume(party_id))
-        return data(sdk.party.get(party_id))
+        data_of(sdk.party.resume(party_id))
+        return data_of(sdk.party.get(party_id))
 
     # An agent that is about to leave still takes none.
     _tell(ask(server, question), as_json=as_json)
@@ -68,7 +68,7 @@ def _tell(known: dict[str, Any], *, as_json: bool) -> None:
 def _all_parties(sdk: "FlowServerSdk") -> list[dict[str, Any]]:
     parties: list[dict[str, Any]] = []
     page = 1
-    while found := data(sdk.party.list(page, PAGE))["parties"]:
+    while found := data_of(sdk.party.list(page, PAGE))["parties"]:
         parties += found
         page += 1
     return parties

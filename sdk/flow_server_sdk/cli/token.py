@@ -7,7 +7,7 @@ import json
 
 import click
 
-from flow_server_sdk.cli.asking import ask, asking, data, show_table, tell
+from flow_server_sdk.cli.asking import ask, asking, data_of, show_table, tell
 
 # As flow_contract.access has them; written out, for --help imports nothing.
 RIGHTS = ["read", "read_all", "run", "operate", "audit", "manage"]
@@ -42,7 +42,7 @@ def create(
     """Make a token and write it to stdout, alone: nobody can show it again."""
     made = ask(
         server,
-        lambda sdk: data(
+        lambda sdk: data_of(
             sdk.user.create_token(
                 user_name, label=label, scopes=list(scopes) or None, valid_days=valid_days
             )
@@ -59,7 +59,7 @@ def create(
 @asking
 def list_tokens(user_name: str, server: str, *, as_json: bool) -> None:
     """List tokens, newest first, by what may be shown of them."""
-    tokens = ask(server, lambda sdk: data(sdk.user.tokens(user_name)))["tokens"]
+    tokens = ask(server, lambda sdk: data_of(sdk.user.tokens(user_name)))["tokens"]
     if as_json:
         click.echo(json.dumps(tokens))
         return
@@ -85,5 +85,5 @@ def revoke(token_id: str, server: str, *, as_json: bool) -> None:
 
     The ID is what 'list' shows: the middle part of the token, which is no secret.
     """
-    ask(server, lambda sdk: data(sdk.user.revoke_token(token_id)))
+    ask(server, lambda sdk: data_of(sdk.user.revoke_token(token_id)))
     tell({"token_id": token_id, "revoked": True}, f"{token_id} is revoked", as_json=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flow_server_sdk.cli.asking import PAGE, ask, asking, data, show_table, tell
+from flow_server_sdk.cli.asking import PAGE, ask, asking, data_of, show_table, tell
 
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk
@@ -37,7 +37,7 @@ def user() -> None:
 @asking
 def add(name: str, role: str, server: str, *, as_json: bool) -> None:
     """Add user NAME, who can do nothing before there is a token: fedflow token create --user."""
-    ask(server, lambda sdk: data(sdk.user.add(name, role)))
+    ask(server, lambda sdk: data_of(sdk.user.add(name, role)))
     tell({"name": name, "role": role}, f"{name} is {role}", as_json=as_json)
 
 
@@ -62,7 +62,7 @@ def list_users(server: str, *, as_json: bool) -> None:
 @asking
 def role(name: str, role: str, server: str, *, as_json: bool) -> None:
     """Give user NAME another ROLE; its tokens follow at once."""
-    ask(server, lambda sdk: data(sdk.user.set_role(name, role)))
+    ask(server, lambda sdk: data_of(sdk.user.set_role(name, role)))
     tell({"name": name, "role": role}, f"{name} is {role}", as_json=as_json)
 
 
@@ -71,7 +71,7 @@ def role(name: str, role: str, server: str, *, as_json: bool) -> None:
 @asking
 def disable(name: str, server: str, *, as_json: bool) -> None:
     """Let user NAME in no more; what NAME owns and what runs there stays."""
-    ask(server, lambda sdk: data(sdk.user.disable(name)))
+    ask(server, lambda sdk: data_of(sdk.user.disable(name)))
     tell({"name": name, "disabled": True}, f"{name} is disabled", as_json=as_json)
 
 
@@ -80,14 +80,14 @@ def disable(name: str, server: str, *, as_json: bool) -> None:
 @asking
 def enable(name: str, server: str, *, as_json: bool) -> None:
     """Let user NAME in again, by the tokens that have neither expired nor been revoked."""
-    ask(server, lambda sdk: data(sdk.user.enable(name)))
+    ask(server, lambda sdk: data_of(sdk.user.enable(name)))
     tell({"name": name, "disabled": False}, f"{name} is enabled", as_json=as_json)
 
 
 def _all_users(sdk: "FlowServerSdk") -> list[dict[str, Any]]:
     users: list[dict[str, Any]] = []
     page = 1
-    while found := data(sdk.user.list(page, PAGE))["users"]:
+    while found := data_of(sdk.user.list(page, PAGE))["users"]:
         users += found
         page += 1
     return users
