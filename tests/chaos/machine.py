@@ -13,6 +13,7 @@ from flow_contract.parties import Inventory
 from flow_contract.tasks import PartyData, StartParameters, TaskSpec
 from flow_server.hub.sessions import Session
 from flow_server.services.tasks import TaskService
+from tests.chaos.callers import LOCAL
 from tests.chaos.model import FINAL, Run, Share
 
 PARTIES = ("hospital-a", "hospital-b", "hospital-c")
@@ -165,11 +166,12 @@ class Reconcile(RuleBasedStateMachine):
                     federate_data=tuple(
                         PartyData(federated_id=party, federated_data="") for party in named
                     ),
-                )
+                ),
+                caller=LOCAL,
             )
         )
         run_id = self.served.do(
-            self.served.starts.start(task_id, StartParameters(), request_id="first")
+            self.served.starts.start(task_id, StartParameters(), request_id="first", caller=LOCAL)
         )
         waits = {party for party in named if party not in self.connected or party in self.absent}
         run = Run(shares={party: Share() for party in named}, waits=waits)
@@ -187,7 +189,7 @@ class Reconcile(RuleBasedStateMachine):
     @rule(data=st.data())
     def stop(self, data):
         run_id = self._draw_open(data)
-        self.served.do(self.served.starts.stop(self.tasks[run_id], request_id="stop"))
+        self.served.do(self.served.starts.stop(self.tasks[run_id], request_id="stop", caller=LOCAL))
         self.runs[run_id].stop()
         self.compare()
 

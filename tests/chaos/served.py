@@ -15,6 +15,7 @@ from flow_server.services.templates import TemplateService
 from flow_server.storage.address import parse
 from flow_server.storage.database import Database
 from flow_server.storage.engine import make_engine
+from tests.chaos.callers import LOCAL
 
 
 class Served:
@@ -37,7 +38,8 @@ class Served:
         self.worker = self.do(self._begin())
         self.template_id = self.do(
             TemplateService(self.database).create(
-                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1")
+                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1"),
+                caller=LOCAL,
             )
         )
 
