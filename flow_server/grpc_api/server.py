@@ -10,6 +10,9 @@ from grpc_reflection.v1alpha import reflection
 
 from flow_contract.errors import InvalidArgument
 from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.audit import AuditServicer
+from flow_server.grpc_api.auditing import Auditor
+from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.parties import PartyServicer
@@ -18,9 +21,12 @@ from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.grpc_api.transport import Security, agents_credentials, users_credentials
+from flow_server.grpc_api.users import UserServicer
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
     parties_pb2,
@@ -31,6 +37,8 @@ from flow_wire import (
     tasks_pb2_grpc,
     templates_pb2,
     templates_pb2_grpc,
+    users_pb2,
+    users_pb2_grpc,
 )
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -55,6 +63,8 @@ _SERVICES = (
     parties_pb2.DESCRIPTOR.services_by_name["PartyService"],
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
+    users_pb2.DESCRIPTOR.services_by_name["UserService"],
+    audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
 
 
@@ -68,6 +78,8 @@ class Servicers:
     parties: PartyServicer
     agents: AgentServicer
     enrolment: EnrolmentServicer
+    users: UserServicer
+    audit: AuditServicer
 
 
 class GrpcServer:
@@ -79,6 +91,8 @@ class GrpcServer:
     def __init__(
         self,
         servicers: Servicers,
+        entrance: Entrance,
+        auditor: Auditor,
         *,
         host: str,
         port: int,
@@ -86,7 +100,9 @@ class GrpcServer:
         security: Security | None,
         keepalive_s: float,
     ) -> None:
-        interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]
+        interceptors: list[grpc.aio.ServerInterceptor] = [
+            ErrorInterceptor(entrance.admit, auditor.note_end)
+        ]
         if security is not None:
             interceptors.append(PortInterceptor())
         self._server = grpc.aio.server(
@@ -99,6 +115,8 @@ class GrpcServer:
         parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, self._server)
         agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, self._server)
         enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, self._server)
+        users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, self._server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [service.full_name for service in _SERVICES]
         reflection.enable_server_reflection(
