@@ -34,7 +34,7 @@ _SERVER_ENV = {
     # Half of it is the lease.
     "FEDFLOW_SERVER_LOST_AFTER_S": str(2 * LEASE_S),
     # Agents here come back within a second.
-    "FEDFLOW_SERVER_RETURN_GRACE_S": "1",
+    "FEDFLOW_SERVER_RETURN_GRACE_S": "2.5",
     "FEDFLOW_SERVER_SWEEP_S": "0.2",
     "FEDFLOW_SERVER_RETENTION_SWEEP_S": "0.3",
     "FEDFLOW_SERVER_SHUTDOWN_GRACE_S": "0",
