@@ -49,7 +49,11 @@ async def _measure(server: Server, folder: Path, partition_s: float) -> list[flo
         agents = [
             Agent(
                 AgentSettings(
-                    server=address, party=party, runtime="memory", state_dir=folder / party
+                    insecure=True,
+                    server=address,
+                    party=party,
+                    runtime="memory",
+                    state_dir=folder / party,
                 ),
                 MemoryRuntime(state),
             )

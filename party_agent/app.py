@@ -15,13 +15,18 @@ import structlog
 
 from flow_contract.parties import Inventory
 from party_agent import machine
+from party_agent.audit import AuditLog
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
 from party_agent.contact import Contact
 from party_agent.gpus import GpuInventory
+from party_agent.identity.doors import Door, IdentityDoor, PlainDoor
+from party_agent.identity.files import IdentityMissing
+from party_agent.identity.renewal import Renewal
 from party_agent.journal import Journal
 from party_agent.link import Link
 from party_agent.policy import Site
+from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.port import Runtime
@@ -53,6 +58,7 @@ class Agent:
         Raises:
             StateDirInUse: another agent is using the state directory.
             StateDirUnusable: it can't be read or written.
+            IdentityMissing: there is nowhere to have an identity in.
         """
         self._settings = settings
         self._runtime = runtime
@@ -95,8 +101,12 @@ class Agent:
             clock=clock,
             outputs=outputs,
         )
+        self._audit = AuditLog(state_dir)
+        door, renewed_in = _door(settings, clock)
         self._link = Link(
             target=settings.server,
+            door=door,
+            refusals=Refusals(self._audit, server=settings.server, party=settings.party),
             federated_id=settings.party,
             name=settings.name,
             instance_id=self._journal.instance_id,
@@ -115,6 +125,18 @@ class Agent:
             backoff=Backoff(
                 first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
             ),
+        )
+
+        self._renewal = (
+            None
+            if renewed_in is None
+            else Renewal(
+                renewed_in,
+                target=settings.server,
+                clock=clock,
+                random=random,
+                on_renewed=self._link.dial_anew,
+            )
         )
 
     @property
@@ -137,6 +159,7 @@ class Agent:
             await self.units.aclose()
             await self._runtime.aclose()
             self._journal.close()
+            self._audit.close()
             self._done.set()
 
     @property
@@ -159,13 +182,19 @@ class Agent:
             await self._done.wait()
         else:
             self._journal.close()
+            self._audit.close()
 
     async def _serve(self) -> None:
         await self._runtime.open()
         await self.units.open()
         tasks = [
             asyncio.create_task(work)
-            for work in (self._link.run(), self._say_ready(), self._retention.run())
+            for work in (
+                self._link.run(),
+                self._say_ready(),
+                self._retention.run(),
+                *([] if self._renewal is None else [self._renewal.run()]),
+            )
         ]
         try:
             await first_of(self._asked_to_close(), self._drained())
@@ -212,6 +241,18 @@ class Agent:
                     "runtime": self._runtime.name,
                 },
             )
+
+
+def _door(settings: AgentSettings, clock: Clock) -> tuple[Door, Path | None]:
+    """Return how the server is dialled, and where the identity is that is to be kept good."""
+    if settings.insecure:
+        return PlainDoor(settings.server), None
+    if settings.state_dir is None:
+        raise IdentityMissing("an agent without a state directory has no identity")
+    door = IdentityDoor(
+        settings.state_dir, target=settings.server, party=settings.party, clock=clock
+    )
+    return door, settings.state_dir
 
 
 def write_ready_file(path: Path, content: dict[str, str]) -> None:

@@ -20,6 +20,8 @@ from flow_wire.codec.parties import encode_inventory
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.contact import Contact
+from party_agent.identity.doors import Door, NoDoor
+from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of, for_ever
 from party_agent.units import Units
@@ -65,6 +67,10 @@ class SessionEnded(Exception):
     """The server closed the stream, or broke the protocol; the message says which."""
 
 
+class _DialAnew(Exception):
+    """This side wants another connection, with its new certificate."""
+
+
 class Link:
     """Keeps one session with the server open. `connected` is set while assignments are current."""
 
@@ -72,6 +78,8 @@ class Link:
         self,
         *,
         target: str,
+        door: Door,
+        refusals: Refusals,
         federated_id: str,
         name: str,
         instance_id: str,
@@ -86,6 +94,9 @@ class Link:
         self._draining = asyncio.Event()
         self._has_said_draining = asyncio.Event()
         self._target = target
+        self._door = door
+        self._refusals = refusals
+        self._dial_anew = asyncio.Event()
         self._federated_id = federated_id
         self._name = name
         self._instance_id = instance_id
@@ -106,6 +117,10 @@ class Link:
         self._draining.set()
         await self._has_said_draining.wait()
 
+    def dial_anew(self) -> None:
+        """End the session, if there is one, and open the next at once."""
+        self._dial_anew.set()
+
     async def run(self) -> NoReturn:
         """Dial, serve, and dial again, until cancelled."""
         while True:
@@ -123,29 +138,31 @@ class Link:
             await self._session()
         except grpc.aio.AioRpcError as error:
             if error.code() in _FOR_PEOPLE:
-                return self._ask_people(error)
+                why, answer = _FOR_PEOPLE[error.code()], error.details() or ""
+                in_s = self._backoff.long_s()
+                return await self._ask_people(error.code().name, why, answer=answer, in_s=in_s)
             why = f"{error.code().name}: {error.details()}"
+            if error.code() is grpc.StatusCode.UNAVAILABLE and (seen := await self._door.explain()):
+                # It may be no more than a server that is going; only the back-off can tell.
+                return await self._ask_people("TLS", seen, answer=why, in_s=self._backoff.next_s())
+        except NoDoor as error:
+            return await self._ask_people("IDENTITY", str(error), in_s=self._backoff.long_s())
+        except _DialAnew:
+            log.info("connection_renewed", server=self._target)
+            return 0.0
         except (SessionEnded, TimeoutError) as error:
             why = str(error) or f"no assignments within {WELCOME_DEADLINE_S:g} s"
         delay_s = self._backoff.next_s()
         log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
         return delay_s
 
-    def _ask_people(self, error: grpc.aio.AioRpcError) -> float:
-        delay_s = self._backoff.long_s()
-        log.error(
-            "connection_refused",
-            server=self._target,
-            party_id=self._federated_id,
-            code=error.code().name,
-            why=_FOR_PEOPLE[error.code()],
-            answer=error.details(),
-            retry_in_s=round(delay_s, 1),
-        )
-        return delay_s
+    async def _ask_people(self, code: str, why: str, *, answer: str = "", in_s: float) -> float:
+        await self._refusals.refused(code, why, answer=answer, retry_s=in_s)
+        return in_s
 
     async def _session(self) -> None:
-        async with grpc.aio.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+        self._dial_anew.clear()
+        async with self._door.open(CHANNEL_OPTIONS) as channel:
             call: _Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
             try:
                 async with asyncio.timeout(WELCOME_DEADLINE_S):
@@ -154,6 +171,7 @@ class Link:
                 self._reporter.reconnected()
                 self.connected.set()
                 log.info("connected", server=self._target, epoch=welcome.epoch)
+                await self._refusals.admitted()
                 await self._serve(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
             finally:
                 call.cancel()
@@ -167,6 +185,7 @@ class Link:
                 self._watch_acknowledgements(),
                 self._say_draining(call),
                 self._keep_contact(),
+                self._asked_to_dial_anew(),
             )
         finally:
             await self._contact.lost()
@@ -245,6 +264,10 @@ class Link:
         await _write(call, agents_pb2.AgentMessage(draining=agents_pb2.Draining()))
         self._has_said_draining.set()
         await for_ever()
+
+    async def _asked_to_dial_anew(self) -> NoReturn:
+        await self._dial_anew.wait()
+        raise _DialAnew
 
     async def _keep_contact(self) -> NoReturn:
         await self._contact.gained()

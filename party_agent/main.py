@@ -7,6 +7,7 @@ import structlog
 
 from party_agent import logs, nvidia
 from party_agent.app import Agent
+from party_agent.identity.files import IdentityMissing
 from party_agent.journal_file import StateDirInUse, StateDirUnusable
 from party_agent.runtime.port import RuntimeUnavailable
 from party_agent.runtimes import NoStateDir, choose_runtime
@@ -22,7 +23,13 @@ def run(settings: AgentSettings) -> int:
     with logs.configured(level=settings.log_level, as_json=settings.log_json) as writer:
         try:
             asyncio.run(_run(settings))
-        except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
+        except (
+            IdentityMissing,
+            StateDirInUse,
+            StateDirUnusable,
+            RuntimeUnavailable,
+            NoStateDir,
+        ) as error:
             writer.write(f"fedflow agent: {error}\n")
             return EXIT_FAILED
         except (asyncio.CancelledError, KeyboardInterrupt):

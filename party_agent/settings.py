@@ -6,10 +6,11 @@ Every problem is reported at once, each under its option's name.
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flow_contract.ids import is_party_id
@@ -24,7 +25,8 @@ DEFAULT_KEEP_OUTPUTS_S = 30 * 24 * 3600
 DEFAULT_KEEP_OUTPUTS_RUNS = 1_000
 
 
-def _check_target(value: str) -> str:
+def check_target(value: str) -> str:
+    """Return HOST:PORT as it is. Raises ValueError."""
     match = _TARGET.fullmatch(value)
     if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
         raise ValueError(f"{value!r} is not HOST:PORT")
@@ -75,7 +77,10 @@ class AgentSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FEDFLOW_AGENT_", frozen=True, extra="forbid")
 
-    server: Annotated[str, AfterValidator(_check_target)]
+    # Where agents connect: the users' port too, where the server runs with --insecure.
+    server: Annotated[str, AfterValidator(check_target)]
+    # Plain text and no proof of who this is, to a server on this machine.
+    insecure: bool = False
     party: Annotated[str, AfterValidator(_check_party)]
     name: Annotated[str, Field(max_length=100)] = ""
     runtime: Literal["auto", "docker", "process", "memory"] = "auto"
@@ -101,6 +106,26 @@ class AgentSettings(BaseSettings):
     first_backoff_s: Annotated[float, Field(gt=0)] = 1.0
     max_backoff_s: Annotated[float, Field(gt=0)] = 60.0
 
+    @model_validator(mode="after")
+    def _check_insecure(self) -> Self:
+        if self.insecure and not is_loopback(self.server):
+            raise ValueError(
+                f"--insecure: {self.server} is not this machine's loopback, and plain text goes "
+                "no further; enrol ('fedflow agent enrol'), or dial 127.0.0.1"
+            )
+        return self
+
+
+def is_loopback(target: str) -> bool:
+    """Say whether only this machine reaches HOST:PORT, without asking any name server."""
+    host = target.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 # Where an option is not called as its setting.
 _OPTIONS = {"drain_on_exit": "drain"}
@@ -115,7 +140,11 @@ def problems(error: ValidationError) -> list[str]:
     """Return one line per problem, each beginning with the option to change."""
     lines = []
     for each in error.errors():
-        field = str(each["loc"][0]) if each["loc"] else "settings"
+        if not each["loc"]:
+            # What concerns several options names them itself.
+            lines.append(each["msg"].removeprefix("Value error, "))
+            continue
+        field = str(each["loc"][0])
         field = _OPTIONS.get(field, field)
         message = each["msg"].removeprefix("Value error, ")
         lines.append(f"--{field.replace('_', '-')}: {message}")
