@@ -95,7 +95,9 @@ class FlowServer:
             answer_timeout_s=ANSWER_TIMEOUT_S,
         )
         self._stack.push_async_callback(engine.dispose)
-        await schema.require_fit(engine, database=address.shown)
+        fit = await schema.require_fit(engine, database=address.shown)
+        if fit is schema.Fit.COMPATIBLE:
+            log.warning("schema_newer_than_code", schema=await schema.current(engine))
         parts = _Parts(Database(engine), address, self._settings, material)
         grpc_server = GrpcServer(
             parts.servicers,

@@ -56,8 +56,10 @@ class TaskServicer(tasks_pb2_grpc.TaskServiceServicer):
         return pb.StartTaskResponse(run_id=run_id)
 
     async def Stop(self, request: pb.StopTaskRequest, context: Context) -> pb.StopTaskResponse:
-        await self._starts.stop(request.task_id, request_id=request.request_id)
-        return pb.StopTaskResponse()
+        lost = await self._starts.stop(
+            request.task_id, request_id=request.request_id, force=request.force
+        )
+        return pb.StopTaskResponse(lost_parties=lost)
 
     async def Wait(
         self, request: pb.WaitTaskRequest, context: Context

@@ -26,8 +26,9 @@ from flow_contract.secrets import (
 )
 from flow_server.pki.authority import Authority
 from flow_server.pki.requests import SigningRequest, read_request
+from flow_server.services import transitions
 from flow_server.services.admissions import not_admitted
-from flow_server.storage import certificates, enrolments, parties
+from flow_server.storage import certificates, enrolments, losses, parties, runs
 from flow_server.storage.certificates import Certificate
 from flow_server.storage.database import Connection, Database
 
@@ -173,6 +174,8 @@ class EnrolmentService:
     async def revoke(self, federated_id: str) -> None:
         """Refuse the party's certificates for good and end its connection; twice is once.
 
+        What it had lost is given up: nobody is to wait for it any more.
+
         Raises:
             NotFound: nothing is known of such a party.
         """
@@ -180,8 +183,6 @@ class EnrolmentService:
         async with self._database.transaction() as connection:
             await certificates.lock_identity(connection, federated_id)
             voided = await enrolments.void_open(connection, federated_id)
-            # What the party had lost is not given up here: there is no reason for it yet. Until
-            # then those runs stay lost.
             revoked = await certificates.revoke_all(connection, federated_id)
             if not voided and not revoked and not await _is_known(connection, federated_id):
                 raise NotFound(
@@ -190,6 +191,8 @@ class EnrolmentService:
                     subject_id=federated_id[:64],
                     field="federated_id",
                 )
+            await _give_up(connection, federated_id)
+            await certificates.cut_off(connection, federated_id)
 
     def _signing(self) -> tuple[Identities, Authority]:
         if self._identities is None:
@@ -270,6 +273,17 @@ def _issued(identities: Identities, certificate: Certificate) -> Issued:
         certificate_pem=certificate.certificate_pem.encode(),
         ca_pem=identities.known_by_pem,
     )
+
+
+async def _give_up(connection: Connection, federated_id: str) -> None:
+    run_ids = await losses.runs_that_lost(connection, federated_id)
+    if not run_ids:
+        return
+    await runs.lock_runs(connection, run_ids)
+    for run_id in run_ids:
+        await losses.give_up(connection, run_id, federated_id=federated_id)
+    # Read again: giving up may have changed what they amount to.
+    await transitions.settle(connection, await runs.lock_runs(connection, run_ids))
 
 
 async def _is_known(connection: Connection, federated_id: str) -> bool:

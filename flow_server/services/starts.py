@@ -8,7 +8,7 @@ from flow_server.domain.start import StartPlan, plan_start
 from flow_server.services import transitions
 from flow_server.services.new_runs import store_run
 from flow_server.services.tasks import is_active, status_conflict
-from flow_server.storage import changes, parties, retries, runs, tasks, templates
+from flow_server.storage import changes, losses, parties, retries, runs, tasks, templates
 from flow_server.storage.database import Connection, Database
 from flow_server.storage.runs import LockedRun
 from flow_server.storage.tasks import LockedTask
@@ -48,10 +48,12 @@ class StartService:
             raise plan.refusal
         return run_id
 
-    async def stop(self, task_id: str, *, request_id: str) -> None:
+    async def stop(self, task_id: str, *, request_id: str, force: bool = False) -> list[str]:
         """Want the task's run stopped at every party; returns before they have.
 
-        A retry that is due is called off, and the task has then failed.
+        Return the parties that are lost: it reaches them when they are back. With `force` they
+        are given up instead, and the run doesn't wait for them. A retry that is due is called
+        off, and the task has then failed.
 
         Raises:
             NotFound: no such task.
@@ -62,7 +64,7 @@ class StartService:
         async with self._database.transaction() as connection:
             task = await tasks.lock_task(connection, task_id)
             if request_id and await runs.was_stopped_by(connection, task_id, request_id):
-                return
+                return await losses.lost_parties(connection, task.run_id)
             run = await _latest_run(connection, task)
             if run is None or not is_active(run):
                 raise status_conflict(
@@ -75,6 +77,10 @@ class StartService:
             elif run.facts.cause is not Reason.STOPPED_BY_USER:
                 # Also where it is being rolled back: what is stopped on request is not repeated.
                 await transitions.stop(connection, run, Reason.STOPPED_BY_USER)
+            if force and await losses.give_up(connection, run.run_id):
+                stopped = await runs.lock_runs(connection, [run.run_id])
+                await transitions.settle(connection, stopped)
+            return await losses.lost_parties(connection, run.run_id)
 
 
 async def _answer_of(connection: Connection, task_id: str, request_id: str) -> str | None:

@@ -7,11 +7,12 @@ locked, so that a run's status, its desired side and its party runs never disagr
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flow_contract.lifecycle import Desired, RunStatus, is_final_status
+from flow_contract.lifecycle import Desired, RunStatus
 from flow_contract.reasons import Reason
+from flow_server.domain.endings import stop_message
 from flow_server.domain.fold import RunFacts, fold
 from flow_server.domain.retries import retry_after_s
-from flow_server.storage import changes, party_runs, retries, runs
+from flow_server.storage import changes, losses, party_runs, retries, runs
 from flow_server.storage.database import Connection
 from flow_server.storage.runs import LockedRun
 
@@ -71,6 +72,6 @@ async def _retry_after_s(connection: Connection, run: LockedRun) -> float | None
 async def _message(connection: Connection, run: LockedRun, facts: RunFacts) -> str:
     if facts.status is RunStatus.FAILED or facts.cause is Reason.START_ROLLED_BACK:
         return await party_runs.culprit(connection, run.run_id)
-    if is_final_status(facts.status):
-        return "Stopped on request." if facts.status is RunStatus.CANCELLED else ""
+    if facts.status is RunStatus.CANCELLED:
+        return stop_message(await losses.given_up(connection, run.run_id))
     return ""

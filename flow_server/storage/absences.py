@@ -1,9 +1,12 @@
-"""What time and absence do to runs: three rules, each one statement with its events.
+"""What time and absence do to runs: four rules, each one statement with its events.
 
-A party counts as absent when its lease has expired. The party rows are locked while a rule
-looks at them, so that a party that connects at the same moment is either seen as present or
-reads its assignments after the rule has been applied.
+A party counts as absent when its lease has expired: a short cut is not an absence. Only a start
+that it has said nothing about, and whose deadline is over, does not wait for that. The party
+rows are locked while a rule looks at them, so that a party that connects at the same moment is
+either seen as present or reads its assignments after the rule has been applied.
 """
+
+from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
 
@@ -20,15 +23,20 @@ _CANDIDATES = text(
           AND EXISTS (
             SELECT FROM party_runs JOIN parties USING (federated_id)
             WHERE party_runs.run_id = runs.run_id AND party_runs.finished_at IS NULL
-              AND party_runs.state <> 'lost' AND parties.lease_expires_at < now())))
+              AND party_runs.state <> 'lost' AND parties.lease_expires_at < now()))
+      OR (desired = 'prepared' AND connect_deadline_at < now()
+          AND EXISTS (
+            SELECT FROM party_runs JOIN parties USING (federated_id)
+            WHERE party_runs.run_id = runs.run_id AND parties.owner_id IS NULL
+              AND party_runs.state = 'pending' AND party_runs.report_sequence = 0)))
     ORDER BY run_id FOR UPDATE SKIP LOCKED
     """
 )
 
 _LOCK_ABSENT = text(
     """
-    SELECT federated_id FROM parties
-    WHERE lease_expires_at < now() AND federated_id IN (
+    SELECT federated_id, lease_expires_at < now() AS is_absent FROM parties
+    WHERE (lease_expires_at < now() OR owner_id IS NULL) AND federated_id IN (
       SELECT federated_id FROM party_runs
       WHERE run_id = ANY(CAST(:run_ids AS text[])) AND finished_at IS NULL)
     ORDER BY federated_id FOR UPDATE
@@ -71,6 +79,13 @@ def _rule(which_runs: str, cause: str) -> TextClause:
 _REFUSE_OFFLINE = _rule(
     "runs.desired = 'prepared' AND runs.connect_deadline_at < now()", "'party_offline'"
 )
+# Not one word of it on this run, and not there now. Whoever has said a word may be cut off for a
+# moment, as at every restart of a replica.
+_REFUSE_SILENT = _rule(
+    "runs.desired = 'prepared' AND runs.connect_deadline_at < now()"
+    " AND old.state = 'pending' AND old.report_sequence = 0",
+    "'party_offline'",
+)
 _STOP_NEVER_LAUNCHED = _rule(
     "runs.desired = 'stopped' AND runs.launch_ordered_at IS NULL", "runs.cause"
 )
@@ -78,14 +93,26 @@ _STOP_NEVER_LAUNCHED = _rule(
 _LOSE = _rule("runs.launch_ordered_at IS NOT NULL", "'lease_expired'")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Away:
+    """Held parties: those whose lease has expired, and those that are not connected now."""
+
+    absent: list[str]
+    unconnected: list[str]
+
+
 async def lock_candidates(connection: Connection) -> list[str]:
     """Return, and hold, the runs that time or absence may touch now."""
     return list((await connection.execute(_CANDIDATES)).scalars())
 
 
-async def lock_absent_parties(connection: Connection, run_ids: list[str]) -> list[str]:
+async def lock_absent_parties(connection: Connection, run_ids: list[str]) -> Away:
     """Return, and hold, the absent parties of these runs."""
-    return list((await connection.execute(_LOCK_ABSENT, {"run_ids": run_ids})).scalars())
+    rows = (await connection.execute(_LOCK_ABSENT, {"run_ids": run_ids})).all()
+    return Away(
+        absent=[row.federated_id for row in rows if row.is_absent],
+        unconnected=[row.federated_id for row in rows],
+    )
 
 
 async def overdue_runs(connection: Connection, run_ids: list[str]) -> frozenset[str]:
@@ -93,21 +120,23 @@ async def overdue_runs(connection: Connection, run_ids: list[str]) -> frozenset[
     return frozenset((await connection.execute(_OVERDUE, {"run_ids": run_ids})).scalars())
 
 
-async def apply_absence(
-    connection: Connection, run_ids: list[str], absent: list[str]
-) -> frozenset[str]:
+async def apply_absence(connection: Connection, run_ids: list[str], away: Away) -> frozenset[str]:
     """Refuse, stop or lose the absent parties' runs; return the runs that changed."""
     changed: set[str] = set()
-    for rule, event, state, reason in (
-        (_REFUSE_OFFLINE, PartyRunEvent.REFUSE, PartyRunState.REFUSED, Reason.PARTY_OFFLINE),
-        (_STOP_NEVER_LAUNCHED, PartyRunEvent.STOP, PartyRunState.STOPPED, Reason.NONE),
-        (_LOSE, PartyRunEvent.LEASE_EXPIRED, PartyRunState.LOST, Reason.LEASE_EXPIRED),
+    refuse = (PartyRunEvent.REFUSE, PartyRunState.REFUSED, Reason.PARTY_OFFLINE)
+    stop = (PartyRunEvent.STOP, PartyRunState.STOPPED, Reason.NONE)
+    lose = (PartyRunEvent.LEASE_EXPIRED, PartyRunState.LOST, Reason.LEASE_EXPIRED)
+    for rule, parties, (event, state, reason) in (
+        (_REFUSE_OFFLINE, away.absent, refuse),
+        (_REFUSE_SILENT, away.unconnected, refuse),
+        (_STOP_NEVER_LAUNCHED, away.absent, stop),
+        (_LOSE, away.absent, lose),
     ):
         result = await connection.execute(
             rule,
             {
                 "run_ids": run_ids,
-                "absent": absent,
+                "absent": parties,
                 "state": state.value,
                 "message": SENTENCES[reason] or "Stopped before anything was started.",
                 "is_final": state is not PartyRunState.LOST,

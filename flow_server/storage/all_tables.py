@@ -10,6 +10,7 @@ TABLES = (
     tables.party_runs,
     tables.events,
     tables.parties,
+    tables.compatibility,
     identity_tables.users,
     identity_tables.tokens,
     identity_tables.enrolments,

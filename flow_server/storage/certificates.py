@@ -110,20 +110,22 @@ async def is_known(connection: Connection, federated_id: str) -> bool:
 
 
 async def revoke_all(connection: Connection, federated_id: str) -> int:
-    """Refuse the party's certificates for good, end its connection; return how many were left.
-
-    Every replica is told at the commit.
-    """
+    """Refuse the party's certificates for good; return how many were left."""
     statement = (
         update(certificates)
         .where(certificates.c.federated_id == federated_id, certificates.c.revoked_at.is_(None))
         .values(revoked_at=func.now())
     )
-    revoked = (await connection.execute(statement)).rowcount
-    if revoked:
-        await connection.execute(_CUT_OFF, {"federated_id": federated_id})
-        await notify_identity(connection, [f"party:{federated_id}"])
-    return revoked
+    return (await connection.execute(statement)).rowcount
+
+
+async def cut_off(connection: Connection, federated_id: str) -> None:
+    """Let the party's present connection count no more; every replica is told at the commit.
+
+    After the locks of its runs: whoever holds both took the run first.
+    """
+    await connection.execute(_CUT_OFF, {"federated_id": federated_id})
+    await notify_identity(connection, [f"party:{federated_id}"])
 
 
 def _is_good() -> ColumnElement[bool]:

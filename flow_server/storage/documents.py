@@ -1,9 +1,11 @@
 """Contract types as the jsonb documents they are stored in, in pairs.
 
-Old documents must stay readable: a field that came later reads as its default.
+Replicas of two versions read each other's documents while a federation is upgraded. A field that
+a document lacks reads as its default, one that this code doesn't know is left out, and what came
+after the first release is written only where it says something.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from flow_contract.parties import Inventory
@@ -21,10 +23,18 @@ from flow_contract.templates import (
 
 Document = dict[str, Any]
 
+# Code of schema 0001 refuses a document that has them.
+_CAME_LATER = ("run_timeout_s", "on_disconnect", "retry")
+_DEFAULTS = asdict(TemplateSpec(name="", image_url=""))
+
 
 def from_template_spec(spec: TemplateSpec) -> Document:
     """Contract to document."""
-    return asdict(spec)
+    document = asdict(spec)
+    for name in _CAME_LATER:
+        if document[name] == _DEFAULTS[name]:
+            del document[name]
+    return document
 
 
 def to_template_spec(document: Document) -> TemplateSpec:
@@ -32,23 +42,35 @@ def to_template_spec(document: Document) -> TemplateSpec:
     hyper_parameter = document.get("hyper_parameter")
     return TemplateSpec(
         **{
-            **document,
+            **_known(TemplateSpec, document),
             "command": tuple(document["command"]),
             "hyper_parameter": None if hyper_parameter is None else tuple(hyper_parameter),
             "resources": _to_resources(document.get("resources", {})),
-            "mounts": tuple(Mount(**mount) for mount in document.get("mounts", ())),
+            "mounts": tuple(Mount(**_known(Mount, mount)) for mount in document.get("mounts", ())),
             "network": Network(document.get("network", Network.NONE)),
-            "on_disconnect": OnDisconnect(**document.get("on_disconnect", {})),
-            "retry": RetryPolicy(**document.get("retry", {})),
+            "on_disconnect": OnDisconnect(
+                **_known(OnDisconnect, document.get("on_disconnect", {}))
+            ),
+            "retry": to_retry_policy(document.get("retry")),
         }
     )
+
+
+def to_retry_policy(document: Document | None) -> RetryPolicy:
+    """Document to contract; runs that were stored before there were retries have none."""
+    return RetryPolicy(**_known(RetryPolicy, document or {}))
+
+
+def _known(kind: type[Any], document: Document) -> Document:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in document.items() if name in names}
 
 
 def _to_resources(document: Document) -> Resources:
     gpus = document.get("gpus")
     return Resources(
         **{
-            **document,
+            **_known(Resources, document),
             "gpus": None
             if gpus is None
             else GpuRequest(
@@ -62,14 +84,14 @@ def _to_resources(document: Document) -> Resources:
 
 def from_snapshot(snapshot: Snapshot) -> Document:
     """Contract to document."""
-    return asdict(snapshot)
+    return {**asdict(snapshot), "template": from_template_spec(snapshot.template)}
 
 
 def to_snapshot(document: Document) -> Snapshot:
     """Document to contract."""
     return Snapshot(
         **{
-            **document,
+            **_known(Snapshot, document),
             "template": to_template_spec(document["template"]),
             "hyper_parameter": tuple(document["hyper_parameter"]),
         }
@@ -83,7 +105,7 @@ def from_federate_data(parties: tuple[PartyData, ...]) -> list[Document]:
 
 def to_federate_data(documents: list[Document]) -> tuple[PartyData, ...]:
     """Document to contract."""
-    return tuple(PartyData(**document) for document in documents)
+    return tuple(PartyData(**_known(PartyData, document)) for document in documents)
 
 
 def from_inventory(inventory: Inventory) -> Document:
@@ -95,7 +117,7 @@ def to_inventory(document: Document) -> Inventory:
     """Document to contract."""
     return Inventory(
         **{
-            **document,
+            **_known(Inventory, document),
             "gpu_ids": tuple(document.get("gpu_ids", ())),
             "data_names": tuple(document.get("data_names", ())),
         }

@@ -12,7 +12,7 @@ from flow_contract.assignments import Assignment
 from flow_contract.errors import InvalidArgument
 from flow_contract.ids import new_id
 from flow_contract.lifecycle import Desired, PartyRunState, is_final
-from flow_contract.reasons import Reason
+from flow_contract.reasons import Reason, known
 from flow_contract.runs import PartyRun
 from flow_server.domain.assign import assignment
 from flow_server.domain.fold import Tally
@@ -242,7 +242,7 @@ async def _assignments_from(connection: Connection, statement: Select[Any]) -> l
             parties=shared[row.run_id],
             snapshot=snapshots[row.run_id],
             desired=Desired(row.desired),
-            cause=Reason(row.cause),
+            cause=known(row.cause),
         )
         for row in rows
     ]
@@ -263,7 +263,7 @@ def _party_run(row: Row[Any]) -> PartyRun:
         federated_data=row.federated_data,
         desired=Desired(row.desired),
         state=PartyRunState(row.state),
-        reason=Reason(row.reason),
+        reason=known(row.reason),
         message=row.message,
         exit_code=row.exit_code,
         gpu_ids=tuple(row.gpu_ids),

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 
 from flow_contract.lifecycle import PartyRunState
-from flow_contract.reasons import Reason
+from flow_contract.reasons import known
 from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData
 from flow_contract.templates import RetryPolicy
 from flow_server.domain.retries import End
 from flow_server.storage.database import Connection
-from flow_server.storage.documents import to_snapshot
+from flow_server.storage.documents import to_retry_policy, to_snapshot
 from flow_server.storage.runs import Repeat
 from flow_server.storage.tables import party_runs, runs
 
@@ -40,8 +40,7 @@ async def policy_of(connection: Connection, run_id: str) -> tuple[RetryPolicy, i
         runs.c.snapshot["template"]["retry"].label("retry"), runs.c.retry_number
     ).where(runs.c.run_id == run_id)
     row = (await connection.execute(statement)).one()
-    # Runs that were stored before there were retries have none.
-    return RetryPolicy(**(row.retry or {})), row.retry_number
+    return to_retry_policy(row.retry), row.retry_number
 
 
 async def ends_of(connection: Connection, run_id: str) -> list[End]:
@@ -52,7 +51,7 @@ async def ends_of(connection: Connection, run_id: str) -> list[End]:
         .distinct()
     )
     return [
-        End(state=PartyRunState(row.state), reason=Reason(row.reason))
+        End(state=PartyRunState(row.state), reason=known(row.reason))
         for row in await connection.execute(statement)
     ]
 

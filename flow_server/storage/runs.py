@@ -10,7 +10,7 @@ from sqlalchemy.types import Text
 
 from flow_contract.errors import Kind, NotFound
 from flow_contract.lifecycle import Desired, RunStatus, is_final_status
-from flow_contract.reasons import Reason
+from flow_contract.reasons import Reason, known
 from flow_contract.runs import Run
 from flow_server.domain.fold import RunFacts
 from flow_server.domain.start import StartPlan
@@ -168,7 +168,7 @@ async def lock_runs(connection: Connection, run_ids: list[str]) -> list[LockedRu
             facts=RunFacts(
                 status=RunStatus(row.status),
                 desired=Desired(row.desired),
-                cause=Reason(row.cause),
+                cause=known(row.cause),
             ),
             retry_due=row.retry_due,
         )

@@ -10,11 +10,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flow_contract.errors import Conflict, InvalidArgument, Kind
 from flow_server.storage.all_tables import metadata
+from flow_server.storage.tables import compatibility
 
 _PACKAGED = Path(__file__).parents[1] / "migrations"
 _CHECKOUT = Path(__file__).parents[2] / "migrations"
@@ -32,6 +33,8 @@ class Fit(enum.StrEnum):
     SAME = "same"
     MISSING = "missing"
     OLDER = "older"
+    # This code doesn't know it, but the schema says that this code still works on it.
+    COMPATIBLE = "compatible"
     NEWER = "newer"
 
 
@@ -48,6 +51,11 @@ def head() -> str:
     return revision
 
 
+def revisions() -> list[str]:
+    """Return the revisions that this code knows, newest first."""
+    return [head(), *_below(head())]
+
+
 async def current(engine: AsyncEngine) -> str | None:
     """Return the revision that the database has, None if it has none."""
     async with engine.connect() as connection:
@@ -56,34 +64,43 @@ async def current(engine: AsyncEngine) -> str | None:
 
 async def fit(engine: AsyncEngine) -> Fit:
     """Say whether this code can work on the database."""
-    return _fit(await current(engine))
+    async with engine.connect() as connection:
+        return await connection.run_sync(_fit)
 
 
-async def require_fit(engine: AsyncEngine, *, database: str) -> None:
-    """Accept a database whose schema is the one this code needs; `database` is its shown URL.
+async def require_fit(engine: AsyncEngine, *, database: str) -> Fit:
+    """Accept a database that this code works on; `database` is its shown URL.
+
+    That is one with the schema that this code needs, or a newer one that says of itself that
+    this code still fits: replicas are upgraded one after the other, after the database.
 
     Raises:
         Conflict: it is another; the text says which, and the command that helps.
     """
-    found = await current(engine)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(_current)
+        fits = await connection.run_sync(_fit)
     upgrade_it = f"run: fedflow db upgrade --database-url '{database}'"
     sentences = {
         Fit.MISSING: f"has no Fedflow schema yet (needed: {head()}); {upgrade_it}",
         Fit.OLDER: f"has schema {found}, older than this server's {head()}; {upgrade_it}",
         Fit.NEWER: (
-            f"has schema {found}, which this server doesn't know: it is newer than {head()}; "
+            f"has schema {found}, which this server doesn't know: it is newer than {head()} "
+            "and asks for newer code; "
             "upgrade this server: pip install --upgrade 'fedflow[server]'"
         ),
     }
-    problem = sentences.get(_fit(found))
+    problem = sentences.get(fits)
     if problem is not None:
         raise Conflict(f"the database {database} {problem}", kind=Kind.SERVER)
+    return fits
 
 
 async def upgrade(engine: AsyncEngine) -> str:
-    """Bring the database to this code's schema, all or nothing; return the revision.
+    """Bring the database to this code's schema, all or nothing; return the one it has then.
 
-    May be called by several processes at once: each sees a database that is migrated.
+    A newer schema that this code still fits stays. May be called by several processes at once:
+    each sees a database that is migrated.
 
     Raises:
         Conflict: the schema is newer than this code, or tables of somebody else are in the way.
@@ -91,7 +108,7 @@ async def upgrade(engine: AsyncEngine) -> str:
 
     def run(connection: Connection) -> str:
         found = _current(connection)
-        match _fit(found):
+        match _fit(connection):
             case Fit.NEWER:
                 raise Conflict(
                     f"the database has schema {found}, newer than this code's {head()}: "
@@ -103,9 +120,9 @@ async def upgrade(engine: AsyncEngine) -> str:
                 command.upgrade(config(connection), "head")
             case Fit.OLDER:
                 command.upgrade(config(connection), "head")
-            case Fit.SAME:
+            case Fit.SAME | Fit.COMPATIBLE:
                 pass
-        return head()
+        return _current(connection) or head()
 
     return await _alone(engine, run)
 
@@ -122,7 +139,7 @@ async def downgrade(engine: AsyncEngine, revision: str) -> str | None:
 
     def run(connection: Connection) -> str | None:
         found = _current(connection)
-        if _fit(found) is Fit.NEWER:
+        if _fit(connection) in (Fit.NEWER, Fit.COMPATIBLE):
             raise Conflict(
                 f"the database has schema {found}, newer than this code's {head()}: "
                 "take it back with the fedflow that made it",
@@ -156,12 +173,26 @@ def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _fit(found: str | None) -> Fit:
+def _fit(connection: Connection) -> Fit:
+    found = _current(connection)
     if found is None:
         return Fit.MISSING
     if found == head():
         return Fit.SAME
-    return Fit.OLDER if found in _below(head()) else Fit.NEWER
+    older = _below(head())
+    if found in older:
+        return Fit.OLDER
+    # Known to this code means not newer than it: revisions have one order, but no number.
+    return Fit.COMPATIBLE if _oldest_code(connection) in revisions() else Fit.NEWER
+
+
+def _oldest_code(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(compatibility.name):
+        return None
+    oldest: str | None = connection.execute(
+        select(compatibility.c.oldest_code)
+    ).scalar_one_or_none()
+    return oldest
 
 
 def _below(revision: str | None) -> list[str]:
@@ -175,7 +206,6 @@ def _below(revision: str | None) -> list[str]:
 
 
 def _require_no_tables(connection: Connection) -> None:
-
     taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
     if taken:
         raise Conflict(

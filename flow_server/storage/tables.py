@@ -227,3 +227,15 @@ parties = Table(
     set_at_insert("last_seen_at"),
     Index("ix_parties_owner_id", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),
 )
+
+# What this schema promises to code that is older than it: see docs/adr/0007.
+compatibility = Table(
+    "compatibility",
+    metadata,
+    # There is one row, and no second.
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    # The newest revision of the oldest code that still works on this schema. A migration that
+    # older code can't live with writes its own revision here.
+    Column("oldest_code", Text, nullable=False),
+    CheckConstraint("only_row", name="only_row"),
+)

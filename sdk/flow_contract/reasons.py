@@ -39,6 +39,7 @@ class Reason(enum.StrEnum):
     STOPPED_BY_USER = "stopped_by_user"
     SITE_DISCONNECTED = "site_disconnected"
     LEASE_EXPIRED = "lease_expired"
+    GIVEN_UP = "given_up"
     WORKLOAD_VANISHED = "workload_vanished"
     RUNTIME_ERROR = "runtime_error"
 
@@ -114,6 +115,10 @@ SENTENCES: dict[Reason, str] = {
         "The party's agent has not been heard from and the workload may still be running "
         "there; wait for its return, or ask the site to look."
     ),
+    Reason.GIVEN_UP: (
+        "The site did not come back and was given up on request: what ran there may still run "
+        "until it reconnects, and is stopped then; ask the site to look."
+    ),
     Reason.WORKLOAD_VANISHED: (
         "The workload disappeared without an exit code, as when somebody removes it by hand; "
         "ask the site what happened, then start again."
@@ -122,6 +127,14 @@ SENTENCES: dict[Reason, str] = {
         "The site's container runtime reported an error; ask the site to look at its agent's log."
     ),
 }
+
+
+def known(code: str) -> Reason:
+    """Return the reason of this code; one that newer code invented reads as a runtime error."""
+    try:
+        return Reason(code)
+    except ValueError:
+        return Reason.RUNTIME_ERROR
 
 
 def sentence(reason: Reason, detail: str = "") -> str:

@@ -97,12 +97,14 @@ class Call:
     """One unary call: how its request is made and what its reply means.
 
     `request` may raise InvalidArgument, which is then answered and nothing is sent. `data`
-    turns the reply into the answer's `data`, None for an answer without.
+    turns the reply into the answer's `data`, None for an answer without. `note` is what people
+    should know although the call worked, "" for nothing.
     """
 
     method: Method
     request: Callable[[], Message]
     data: Callable[[Any], dict[str, Any] | None] = lambda _: None
+    note: Callable[[Any], str] = lambda _: ""
 
 
 def perform(call: Call, link: Link) -> Script:
@@ -113,7 +115,7 @@ def perform(call: Call, link: Link) -> Script:
     """
     try:
         reply = yield from exchange(call.method, call.request(), link)
-        return shapes.success(read(link, call.data, reply))
+        return shapes.success(read(link, call.data, reply), note=call.note(reply))
     except FlowError as error:
         return failures.answer(error)
 

@@ -4,6 +4,7 @@ What goes beyond the original stands last, and in a template only where it was s
 an ordinary template looks exactly as documented.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,12 +17,15 @@ from flow_server_sdk.dates import rfc822, rfc822_or_none
 
 Answer = dict[str, Any]
 
+# A message names this many parties.
+_NAMED = 5
+
 _DEFAULTS = TemplateSpec(name="", image_url="")
 
 
-def success(data: dict[str, Any] | None = None) -> Answer:
+def success(data: dict[str, Any] | None = None, *, note: str = "") -> Answer:
     """Return the envelope of a call that worked; without a result it has no `data` key."""
-    envelope: Answer = {"ret_code": 0, "ret_msg": "success"}
+    envelope: Answer = {"ret_code": 0, "ret_msg": f"success; {note}" if note else "success"}
     if data is not None:
         envelope["data"] = data
     return envelope
@@ -105,6 +109,17 @@ def party(known: Party) -> dict[str, Any]:
         "first_seen": rfc822(known.first_seen_at),
         "last_seen": rfc822(known.last_seen_at),
     }
+
+
+def not_reached(parties: Sequence[str]) -> str:
+    """Return what a stop has to say of the parties that are lost, "" if none is."""
+    if not parties:
+        return ""
+    shown = ", ".join(parties[:_NAMED]) + (" and others" if len(parties) > _NAMED else "")
+    return (
+        f"not reached: {shown}. The stop waits for their return; "
+        "stop the task with force=True to end the run without them"
+    )
 
 
 def _party_status(party_run: PartyRun, total_epoch: int | None) -> dict[str, Any]:

@@ -138,16 +138,20 @@ class StartTaskResponse(_message.Message):
     def __init__(self, run_id: _Optional[str] = ...) -> None: ...
 
 class StopTaskRequest(_message.Message):
-    __slots__ = ("task_id", "request_id")
+    __slots__ = ("task_id", "request_id", "force")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     request_id: str
-    def __init__(self, task_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    force: bool
+    def __init__(self, task_id: _Optional[str] = ..., request_id: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
 
 class StopTaskResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("lost_parties",)
+    LOST_PARTIES_FIELD_NUMBER: _ClassVar[int]
+    lost_parties: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lost_parties: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WaitTaskRequest(_message.Message):
     __slots__ = ("task_id", "run_id")

@@ -1,7 +1,8 @@
-"""A row of every table as version 0001 could hold it, every column filled in."""
+"""A row of every table as a version could hold it, every column filled in."""
 
 _T = "2026-01-02T03:04:05.678901+00:00"
 
+# As version 0001 could.
 ROWS = {
     "templates": [
         {
@@ -100,10 +101,44 @@ ROWS = {
     ],
 }
 
-# What version 0002 added, as its code fills it in.
+# What later versions added to these tables, as their code fills it in: {table: {key: columns}}.
 ADDED = {
+    "templates": {"tpl": {"owner": "alice"}},
+    "tasks": {"task": {"owner": "alice"}},
     "runs": {
-        "run-1": {"retry_of": "run-0", "retry_number": 2, "retry_at": _T},
+        "run-1": {
+            "retry_of": "run-0",
+            "retry_number": 2,
+            "retry_at": _T,
+            "requested_by": "alice",
+        },
     },
     "parties": {"north": {"draining": True, "agent_draining": True}},
 }
+
+# Tables that later versions added: empty, or filled by their migrations.
+NEW_TABLES = {"compatibility", "users", "tokens", "enrolments", "certificates", "audit"}
+
+
+def rows_of(columns):
+    """Return the rows as far as a version with these columns holds them."""
+    return {
+        table: [_filled(table, row, columns[table]) for row in rows] for table, rows in ROWS.items()
+    }
+
+
+def _filled(table, row, known):
+    more = ADDED.get(table, {}).get(next(iter(row.values())), {})
+    return row | {name: value for name, value in more.items() if name in known}
+
+
+def added_to(columns):
+    """Return what of ADDED a version with these columns doesn't know, in the same form."""
+    left = {
+        table: {
+            key: {name: value for name, value in more.items() if name not in columns[table]}
+            for key, more in rows.items()
+        }
+        for table, rows in ADDED.items()
+    }
+    return {table: rows for table, rows in left.items() if any(rows.values())}

@@ -8,7 +8,7 @@ from alembic import command
 from flow_server.storage import schema
 from flow_server.storage.address import parse
 from flow_server.storage.engine import make_engine
-from tests.migration.rows import ROWS
+from tests.migration.rows import NEW_TABLES, rows_of
 
 _COLUMNS = """
     SELECT table_name, column_name, data_type, is_nullable = 'YES' AS nullable,
@@ -20,7 +20,7 @@ _COLUMNS = """
 
 
 class Versions:
-    """A database whose schema goes up and down between the two versions."""
+    """A database whose schema goes up and down between versions."""
 
     def __init__(self, url):
         self._url = url
@@ -61,7 +61,7 @@ class Versions:
 
     async def fill(self, columns):
         """Insert all rows, each with no other columns than these."""
-        for table, rows in ROWS.items():
+        for table, rows in rows_of(columns).items():
             for row in rows:
                 await self.insert(table, row, columns[table])
 
@@ -75,4 +75,5 @@ class Versions:
                 )
             ]
             for table, names in columns.items()
+            if table not in NEW_TABLES
         }

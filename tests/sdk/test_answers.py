@@ -175,6 +175,19 @@ def test_a_bare_status_is_raised_with_the_address_and_what_it_said(sdk, server, 
         sdk.task.delete(TASK_ID)
 
 
+def test_a_stop_that_has_not_reached_all_names_some_of_them_and_how_to_go_on(sdk, server):
+    lost = [f"site-{number}" for number in range(7)]
+    server.replies(methods.STOP_TASK, tasks_pb2.StopTaskResponse(lost_parties=lost))
+    answer = sdk.task.stop(TASK_ID)
+    assert (answer["ret_code"], answer["data"]) == (0, {"lost_parties": lost})
+    assert "site-0, site-1, site-2, site-3, site-4 and others" in answer["ret_msg"]
+    assert "force=True" in answer["ret_msg"]
+
+
+def test_force_is_a_boolean(sdk):
+    assert sdk.task.stop(TASK_ID, force="yes")["ret_code"] != 0
+
+
 def test_a_server_that_is_no_flow_server_is_named_as_such(sdk):
     with pytest.raises(Internal, match="is it a flow server"):
         sdk.task.delete(TASK_ID)

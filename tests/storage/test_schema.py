@@ -1,4 +1,4 @@
-"""A server works on its own schema only; every other is named, with the command that helps."""
+"""A server works on its own schema, or on a newer one that says that it may; others are named."""
 
 import asyncio
 
@@ -41,8 +41,35 @@ async def test_an_empty_database_is_refused_with_the_command_to_run(empty):
         await schema.require_fit(empty, database="postgresql://db/flow")
 
 
+async def _says(engine, oldest_code):
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE compatibility SET oldest_code = :code"), {"code": oldest_code}
+        )
+
+
+async def test_a_newer_schema_that_says_that_this_code_fits_is_accepted_and_left_alone(engine):
+    for oldest in ("0001", schema.head()):
+        await _pretend(engine, "9999")
+        await _says(engine, oldest)
+        assert await schema.fit(engine) is Fit.COMPATIBLE
+        assert await schema.require_fit(engine, database="any") is Fit.COMPATIBLE
+        assert await schema.upgrade(engine) == "9999"
+        with pytest.raises(Conflict, match="take it back with the fedflow that made it"):
+            await schema.downgrade(engine, "base")
+    assert await schema.current(engine) == "9999"
+
+
+async def test_a_newer_schema_that_says_nothing_is_refused(engine):
+    await _pretend(engine, "9999")
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TABLE compatibility"))
+    assert await schema.fit(engine) is Fit.NEWER
+
+
 async def test_a_newer_schema_is_refused_by_name_and_left_alone(engine):
     await _pretend(engine, "9999")
+    await _says(engine, "9998")
     assert await schema.fit(engine) is Fit.NEWER
     with pytest.raises(Conflict, match=rf"schema 9999.*newer than {schema.head()}.*pip install"):
         await schema.require_fit(engine, database="postgresql://db/flow")

@@ -97,6 +97,7 @@ async def test_a_listener_whose_database_answers_goes_on(database_url, engine):
         parse(database_url),
         on_desired=lambda run_id: run_id == "late" and heard.set(),
         on_observed=print,
+        on_identity=print,
         answer_timeout_s=0.05,
     )
     task = asyncio.create_task(listener.listen(listening.set))

@@ -162,3 +162,9 @@ def test_assignments_of_one_run_are_encoded_together_as_they_are_apart(first, ot
         encoder.add(item, together)
     apart = [assignments.encode_assignment(item) for item in (first, of_the_run)]
     assert list(together.assignments) == apart
+
+
+def test_an_ordinary_template_has_no_field_that_the_first_server_refuses():
+    wire = templates.encode_template_spec(TemplateSpec(name="t", image_url="i"))
+    # Code of schema 0001 knows the numbers up to 14.
+    assert max(field.number for field, _ in wire.ListFields()) <= 14

@@ -137,17 +137,26 @@ class TaskCalls(Surface[R]):
             )
         )
 
-    def stop(self, task_id: str, *, request_id: str | None = None) -> R:
+    def stop(self, task_id: str, *, force: bool = False, request_id: str | None = None) -> R:
         """Ask every party to stop, and return before they have; `request_id` as in `start`.
 
-        A retry that is due is called off.
+        A retry that is due is called off. A party that is lost keeps the run from ending until
+        it is back: data.lost_parties and ret_msg name such parties. With `force` the run does
+        not wait for those that are lost now: they are given up, and what still runs there is
+        stopped when the site is back.
         """
         return self._send(
             Call(
                 method=methods.STOP_TASK,
                 request=lambda: tasks_pb2.StopTaskRequest(
-                    task_id=forms.text("task_id", task_id), request_id=_request_id(request_id)
+                    task_id=forms.text("task_id", task_id),
+                    request_id=_request_id(request_id),
+                    force=forms.boolean("force", force),
                 ),
+                data=lambda reply: (
+                    {"lost_parties": list(reply.lost_parties)} if reply.lost_parties else None
+                ),
+                note=lambda reply: shapes.not_reached(reply.lost_parties),
             )
         )
 

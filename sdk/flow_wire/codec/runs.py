@@ -1,6 +1,6 @@
 """Runs and party runs on the wire."""
 
-from flow_contract.reasons import Reason
+from flow_contract.reasons import Reason, known
 from flow_contract.runs import PartyRun, Run, Snapshot
 from flow_wire import runs_pb2
 from flow_wire.codec.enums import DESIRED, PARTY_RUN_STATE, RUN_STATUS
@@ -10,10 +10,7 @@ from flow_wire.codec.times import decode_required_time, decode_time, encode_time
 
 def decode_reason(text: str) -> Reason:
     """Return the reason; one that a newer peer invented reads as a runtime error."""
-    try:
-        return Reason(text or Reason.NONE)
-    except ValueError:
-        return Reason.RUNTIME_ERROR
+    return known(text or Reason.NONE)
 
 
 def encode_party_run(party_run: PartyRun) -> runs_pb2.PartyRun:

@@ -78,6 +78,14 @@ def decode_on_disconnect(wire: templates_pb2.OnDisconnect) -> OnDisconnect:
     return OnDisconnect(stop_after_s=wire.stop_after_s if wire.HasField("stop_after_s") else None)
 
 
+def _encode_retry(policy: RetryPolicy) -> templates_pb2.RetryPolicy:
+    return templates_pb2.RetryPolicy(
+        max_retries=policy.max_retries,
+        backoff_s=policy.backoff_s,
+        on_nonzero_exit=policy.on_nonzero_exit,
+    )
+
+
 def _decode_retry(wire: templates_pb2.RetryPolicy) -> RetryPolicy:
     return RetryPolicy(
         max_retries=wire.max_retries,
@@ -87,7 +95,11 @@ def _decode_retry(wire: templates_pb2.RetryPolicy) -> RetryPolicy:
 
 
 def encode_template_spec(spec: TemplateSpec) -> templates_pb2.TemplateSpec:
-    """Contract to wire."""
+    """Contract to wire.
+
+    A server refuses what it doesn't know, so what came after the first release is sent only
+    where it says something: an ordinary template can be stored on any server.
+    """
     return templates_pb2.TemplateSpec(
         name=spec.name,
         image_url=spec.image_url,
@@ -104,12 +116,10 @@ def encode_template_spec(spec: TemplateSpec) -> templates_pb2.TemplateSpec:
         prepare_deadline_s=spec.prepare_deadline_s,
         stop_grace_s=spec.stop_grace_s,
         run_timeout_s=spec.run_timeout_s,
-        on_disconnect=encode_on_disconnect(spec.on_disconnect),
-        retry=templates_pb2.RetryPolicy(
-            max_retries=spec.retry.max_retries,
-            backoff_s=spec.retry.backoff_s,
-            on_nonzero_exit=spec.retry.on_nonzero_exit,
-        ),
+        on_disconnect=None
+        if spec.on_disconnect == OnDisconnect()
+        else encode_on_disconnect(spec.on_disconnect),
+        retry=None if spec.retry == RetryPolicy() else _encode_retry(spec.retry),
     )
 
 
