@@ -97,7 +97,8 @@ def read(state_dir: Path) -> Identity:
         raise _unusable(folder, "is incomplete; restore it from a copy")
     raise IdentityMissing(
         f"there is no identity in {state_dir}: ask the server's operator for an enrolment token "
-        "('fedflow party add ID'), then run 'fedflow agent enrol --server HOST:PORT --token -'"
+        "('fedflow party add ID'), then run 'fedflow agent enrol --server HOST:PORT --token - "
+        f"--state-dir {state_dir}'; or dial a server on this machine with --insecure"
     )
 
 

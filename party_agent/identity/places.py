@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from flow_contract.ids import is_party_id
 from party_agent.identity import files
 from party_agent.identity.files import Identity, IdentityMissing, IdentityUnusable
 
@@ -20,6 +21,8 @@ def find(*, state_dir: Path | None, party: str | None) -> tuple[Path, Identity]:
         IdentityMissing: there is none; the text says how to get one.
         IdentityUnusable: it can't be used, is another party's, or there are several.
     """
+    if party and not is_party_id(party):
+        raise IdentityUnusable(f"--party: {party[:80]!r} can't name a party")
     place = state_dir or (home() / party if party else _only())
     identity = files.read(place)
     if party and party != identity.party:
