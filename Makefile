@@ -3,7 +3,8 @@
 # make check  lint, types, import contracts, generated code
 # make bench  the measurements, one table (ONLY=start|fanout|idle|latency|recovery|throughput for a part,
 #             BENCH_ARGS="--write docs/benchmarks.md" to keep it)
-# make chaos  seeded faults over real processes (COUNT=300, or SEEDS=1,2 again), and the model
+# make chaos  seeded faults over real processes, engines and packets (COUNT=300, or SEEDS=1,1:2 again,
+#             1:2 being seed 2 of the draw's version 1), and the model
 # make proto  sdk/flow_wire from proto/
 # make clean  remove what make made in this folder; images stay with the engine
 

@@ -201,6 +201,7 @@ class _Parts:
         reports = ReportService(database)
         delivery = DeliveryService(database, registry)
         tasks = TaskService(database)
+        starts = StartService(database, on_storing=delivery.remember)
         absences = AbsenceService(
             database,
             lease_s=settings.lease_s,
@@ -215,7 +216,7 @@ class _Parts:
         )
         self.servicers = Servicers(
             templates=TemplateServicer(TemplateService(database)),
-            tasks=TaskServicer(tasks, StartService(database), WaitService(tasks, watches)),
+            tasks=TaskServicer(tasks, starts, WaitService(tasks, watches)),
             runs=RunServicer(RunService(database)),
             parties=PartyServicer(parties, enrolments),
             agents=AgentServicer(
@@ -238,6 +239,8 @@ class _Parts:
             )
 
         self.duties: dict[str, Duty] = {
+            "starts": starts.run,
+            "task_reads": tasks.run,
             "reports": reports.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(

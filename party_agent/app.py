@@ -19,13 +19,15 @@ from party_agent.audit import AuditLog
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
 from party_agent.contact import Contact
+from party_agent.control import Control
 from party_agent.gpus import GpuInventory
-from party_agent.identity.doors import Door, IdentityDoor, PlainDoor
-from party_agent.identity.files import IdentityMissing
+from party_agent.identity.doors import door_of
 from party_agent.identity.renewal import Renewal
 from party_agent.journal import Journal
 from party_agent.link import Link
-from party_agent.policy import Site
+from party_agent.policy.rules import quick_rules
+from party_agent.policy.site import Site
+from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
 from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.retention import Keep, Retention
@@ -59,7 +61,9 @@ class Agent:
             StateDirInUse: another agent is using the state directory.
             StateDirUnusable: it can't be read or written.
             IdentityMissing: there is nowhere to have an identity in.
+            PolicyInvalid: the policy file can't be followed.
         """
+        policy = _policy_of(settings)
         self._settings = settings
         self._runtime = runtime
         self._closing = asyncio.Event()
@@ -72,8 +76,8 @@ class Agent:
         contact = Contact(self._journal, clock)
         self._reporter = Reporter()
         site = Site(
-            data=settings.data,
-            allow_network=settings.allow_network,
+            party_id=settings.party,
+            rules=policy.rules,
             cpus=machine.cpus(),
             memory_bytes=machine.memory_bytes(),
         )
@@ -81,6 +85,7 @@ class Agent:
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
         self.units = Units(
             site=site,
+            policy=policy,
             runtime=runtime,
             journal=self._journal,
             reporter=self._reporter,
@@ -102,7 +107,8 @@ class Agent:
             outputs=outputs,
         )
         self._audit = AuditLog(state_dir)
-        door, renewed_in = _door(settings, clock)
+        door = door_of(settings, clock)
+        self._control = Control(units=self.units, state_dir=state_dir)
         self._link = Link(
             target=settings.server,
             door=door,
@@ -116,7 +122,7 @@ class Agent:
                 cpus=site.cpus,
                 memory_bytes=site.memory_bytes,
                 gpu_ids=gpus.ids,
-                data_names=tuple(sorted(site.data)),
+                data_names=tuple(sorted(site.rules.data.names)),
             ),
             units=self.units,
             reporter=self._reporter,
@@ -129,9 +135,9 @@ class Agent:
 
         self._renewal = (
             None
-            if renewed_in is None
+            if settings.insecure or state_dir is None
             else Renewal(
-                renewed_in,
+                state_dir,
                 target=settings.server,
                 clock=clock,
                 random=random,
@@ -194,6 +200,7 @@ class Agent:
                 self._say_ready(),
                 self._retention.run(),
                 *([] if self._renewal is None else [self._renewal.run()]),
+                self._control.run(),
             )
         ]
         try:
@@ -243,16 +250,12 @@ class Agent:
             )
 
 
-def _door(settings: AgentSettings, clock: Clock) -> tuple[Door, Path | None]:
-    """Return how the server is dialled, and where the identity is that is to be kept good."""
-    if settings.insecure:
-        return PlainDoor(settings.server), None
-    if settings.state_dir is None:
-        raise IdentityMissing("an agent without a state directory has no identity")
-    door = IdentityDoor(
-        settings.state_dir, target=settings.server, party=settings.party, clock=clock
-    )
-    return door, settings.state_dir
+def _policy_of(settings: AgentSettings) -> PolicySource:
+    if settings.policy is None:
+        return FixedPolicy(quick_rules(settings.data, allow_network=settings.allow_network))
+    if settings.data or settings.allow_network:
+        log.warning("options_overridden", by="policy", options=["data", "allow_network"])
+    return PolicyFile(settings.policy.absolute())
 
 
 def write_ready_file(path: Path, content: dict[str, str]) -> None:

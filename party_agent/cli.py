@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from party_agent.enrol_cli import enrol
+from party_agent.policy_cli import policy
+from party_agent.site_cli import approve, pending
 
 
 @click.group(
@@ -45,6 +47,12 @@ from party_agent.enrol_cli import enrol
     multiple=True,
     metavar="NAME=PATH",
     help="Data that runs may name, mounted read-only. May be repeated.",
+)
+@click.option(
+    "--policy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The site's rules, a TOML file that may change at any time; instead of --data and"
+    " --allow-network.",
 )
 @click.option("--gpus", metavar="A,B,C", help="The GPUs to use; all that are found if left out.")
 @click.option(
@@ -126,6 +134,8 @@ def agent(context: click.Context, /, **options: Any) -> None:
     Where this site has enrolled, server and party are known. Each option can also be set as
     FEDFLOW_AGENT_<OPTION>. Ctrl-C ends the agent; its workloads run on and are adopted by the
     next one, unless --drain or --on-exit says otherwise.
+
+    The commands below are for the site's own people.
     """
     if context.invoked_subcommand is not None:
         return
@@ -156,7 +166,8 @@ def agent(context: click.Context, /, **options: Any) -> None:
     raise SystemExit(main.run(settings))
 
 
-agent.add_command(enrol)
+for command in (enrol, pending, approve, policy):
+    agent.add_command(command)
 
 
 def _identify(given: dict[str, Any]) -> None:

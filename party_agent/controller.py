@@ -14,6 +14,8 @@ import structlog
 from flow_contract.lifecycle import Desired, PartyRunEvent, PartyRunState
 from flow_contract.reasons import Reason
 from party_agent import endings
+from party_agent.gate import Gate
+from party_agent.policy import decide
 from party_agent.runtime.port import (
     Observation,
     Phase,
@@ -45,8 +47,10 @@ class Controller:
         runtime: Runtime,
         make_workload: Callable[[Unit], Awaitable[Workload]],
         now: Callable[[], datetime],
+        gate: Gate,
     ) -> None:
         self._runtime = runtime
+        self._gate = gate
         self._make_workload = make_workload
         self._now = now
 
@@ -85,8 +89,7 @@ class Controller:
             case PartyRunState.PREPARING:
                 return await self._prepare(unit, progress)
             case PartyRunState.PREPARED if unit.desired is Desired.RUNNING:
-                # Written down before the launch: from here on something may be running.
-                return endings.moved(unit, PartyRunEvent.LAUNCH, self._now())
+                return await self._before_launch(unit)
             case PartyRunState.LAUNCHING:
                 return await self._launch(unit)
             case PartyRunState.RUNNING:
@@ -94,9 +97,31 @@ class Controller:
         return endings.answered(unit, self._now())
 
     async def _prepare(self, unit: Unit, progress: Progress) -> Unit:
-        digest = await self._runtime.prepare(await self._make_workload(unit), progress)
-        after = endings.moved(unit, PartyRunEvent.PREPARED, self._now())
-        return replace(after, status=replace(after.status, image_digest=digest))
+        if self._gate.still_waits(unit):
+            return endings.answered(unit, self._now())
+        workload = await self._make_workload(unit)
+        digest = await self._runtime.prepare(workload, progress)
+        status = replace(unit.status, image_digest=digest)
+        unit = replace(unit, status=status, sources=_sources(workload))
+        if not await self._gate.passes(unit):
+            return self._waiting(unit)
+        return endings.moved(unit, PartyRunEvent.PREPARED, self._now())
+
+    async def _before_launch(self, unit: Unit) -> Unit:
+        if self._gate.still_waits(unit):
+            return endings.answered(unit, self._now())
+        # Between the two phases of a start rules may have changed, and links in the site's data.
+        workload = await self._make_workload(unit)
+        if unit.sources is not None and _sources(workload) != unit.sources:
+            raise decide.refusal(decide.DATA_ROOTS, Reason.DATA_OUTSIDE_ROOTS)
+        if not await self._gate.passes(unit):
+            return self._waiting(unit)
+        # Written down before the launch: from here on something may be running.
+        return endings.moved(unit, PartyRunEvent.LAUNCH, self._now())
+
+    def _waiting(self, unit: Unit) -> Unit:
+        unit = replace(unit, failures=0)
+        return endings.noted(unit, Reason.NONE, endings.WAITING_FOR_APPROVAL, self._now())
 
     async def _launch(self, unit: Unit) -> Unit:
         seen = await self._runtime.launch(await self._make_workload(unit))
@@ -145,3 +170,7 @@ class Controller:
             return unit
         await self._runtime.remove(unit.party_run_id)
         return replace(unit, removed=True, failures=0)
+
+
+def _sources(workload: Workload) -> tuple[str, ...]:
+    return tuple(str(bind.source) for bind in workload.binds)

@@ -27,6 +27,7 @@ SITE_SIDE = frozenset(
     }
 )
 
+WAITING_FOR_APPROVAL = "Waiting for approval at the site."
 RUNTIME_SILENT = "The site's container runtime does not answer; its agent keeps trying."
 
 

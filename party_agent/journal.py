@@ -79,8 +79,21 @@ class Journal:
             ("INSERT INTO ended (party_run_id) VALUES (?)", (party_run_id,)),
             ("INSERT OR REPLACE INTO outputs VALUES (?, ?)", (party_run_id, now.isoformat())),
             _used(unit.spec.image_url, now),
+            ("DELETE FROM approvals WHERE party_run_id = ?", (party_run_id,)),
             ("DELETE FROM units WHERE party_run_id = ?", (party_run_id,)),
         )
+
+    def approvals(self) -> list[tuple[str, str, str, str]]:
+        """Return party run, digest, time and verdict of every question to the site's people."""
+        rows = self._file.read_now("SELECT party_run_id, digest, asked_at, verdict FROM approvals")
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def save_approval(
+        self, party_run_id: str, digest: str, asked_at: str, verdict: str
+    ) -> None:
+        """Store a question to the site's people, or its answer."""
+        values = (party_run_id, digest, asked_at, verdict)
+        await self._write(("INSERT OR REPLACE INTO approvals VALUES (?, ?, ?, ?)", values))
 
     def last_contact(self) -> LastContact | None:
         """Return the last contact that was noted, None if there was none."""

@@ -29,6 +29,10 @@ _MIGRATIONS = (
     INSERT OR IGNORE INTO outputs
         SELECT party_run_id, strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now') FROM ended;
     """,
+    """
+    CREATE TABLE approvals (party_run_id TEXT PRIMARY KEY, digest TEXT NOT NULL,
+        asked_at TEXT NOT NULL, verdict TEXT NOT NULL) STRICT;
+    """,
 )
 
 

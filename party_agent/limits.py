@@ -16,14 +16,18 @@ class Limit:
     reason: Reason
 
 
-def first_limit(unit: Unit, lost_at: datetime | None) -> Limit | None:
+def first_limit(
+    unit: Unit, lost_at: datetime | None, *, max_run_time_s: int | None = None
+) -> Limit | None:
     """Return the first limit of a workload that runs and that nobody is ending yet.
 
     `lost_at` says since when there has been no session with the server; None, that there is one.
+    `max_run_time_s` is the site's own limit, beside which a template's can only be shorter.
     """
     if unit.status.state is not PartyRunState.RUNNING or unit.is_to_stop:
         return None
-    timeout_s, started_at = unit.spec.run_timeout_s, unit.status.started_at
+    timeouts_s = [each for each in (unit.spec.run_timeout_s, max_run_time_s) if each is not None]
+    timeout_s, started_at = min(timeouts_s, default=None), unit.status.started_at
     stop_after_s = unit.spec.on_disconnect.stop_after_s
     limits = []
     if timeout_s is not None and started_at is not None:

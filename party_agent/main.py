@@ -9,6 +9,7 @@ from party_agent import logs, nvidia
 from party_agent.app import Agent
 from party_agent.identity.files import IdentityMissing
 from party_agent.journal_file import StateDirInUse, StateDirUnusable
+from party_agent.policy.load import PolicyInvalid
 from party_agent.runtime.port import RuntimeUnavailable
 from party_agent.runtimes import NoStateDir, choose_runtime
 from party_agent.settings import AgentSettings
@@ -23,6 +24,9 @@ def run(settings: AgentSettings) -> int:
     with logs.configured(level=settings.log_level, as_json=settings.log_json) as writer:
         try:
             asyncio.run(_run(settings))
+        except PolicyInvalid as error:
+            writer.write(f"{error}\n")
+            return EXIT_FAILED
         except (
             IdentityMissing,
             StateDirInUse,

@@ -88,6 +88,7 @@ class AgentSettings(BaseSettings):
     gpus: Annotated[tuple[str, ...], AfterValidator(_check_gpus)] = ()
     state_dir: Path | None = None
     allow_network: bool = False
+    policy: Path | None = None
     workload_user: Annotated[str, AfterValidator(_check_user)] = ""
     workload_groups: tuple[Annotated[int, Field(ge=1, lt=2**31)], ...] = ()
     allow_root: bool = False

@@ -45,6 +45,7 @@ class Unit:
     differ in it alone are equal, for it is worth no write of its own.
     `cut` is why this agent ends it by itself, NONE while it does not; set once, and then what
     anybody else wants comes too late.
+    `sources` are the real paths that were mounted when it was prepared; None if it never was.
     `removed`: the runtime holds nothing of it any more, which is what frees its GPUs.
     `abandoned`: the server no longer names it, so nobody waits for its last report.
     `failures` counts calls in a row that the runtime could not answer; not journaled.
@@ -56,6 +57,7 @@ class Unit:
     status: Status
     cut: Reason = Reason.NONE
     stop_stage: StopStage = StopStage.NONE
+    sources: tuple[str, ...] | None = None
     removed: bool = False
     abandoned: bool = False
     sequence: int = 0

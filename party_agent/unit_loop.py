@@ -13,12 +13,15 @@ import structlog
 from flow_contract import ids
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
-from party_agent import endings, limits, policy
+from party_agent import endings, limits
 from party_agent.clock import Clock
 from party_agent.contact import Contact
 from party_agent.controller import Controller, retry_delay_s
+from party_agent.gate import Gate
 from party_agent.gpus import GpuAllocator
 from party_agent.journal import Journal
+from party_agent.policy.rules import Rules
+from party_agent.policy.site import names_data
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of
 from party_agent.unit import Unit, report_of, with_desired
@@ -42,6 +45,8 @@ class Tools:
     gpus: GpuAllocator
     clock: Clock
     contact: Contact
+    rules: Callable[[], Rules]
+    gate: Gate
     gpus_freed: Callable[[], None]
 
 
@@ -128,6 +133,7 @@ class UnitLoop:
             self.unit,
             status=after.status,
             stop_stage=after.stop_stage,
+            sources=after.sources,
             removed=after.removed,
             failures=after.failures,
         )
@@ -137,20 +143,29 @@ class UnitLoop:
             return retry_delay_s(self.unit.failures)
         if self.unit != before or self.unit.is_done:
             return 0
-        return self._until_limit_s() if before.status.state is PartyRunState.RUNNING else None
+        if before.status.state is PartyRunState.RUNNING:
+            return self._until_limit_s()
+        return self._tools.gate.left_s(self.unit)
 
     def _keep_limits(self) -> None:
-        limit = limits.first_limit(self.unit, self._tools.contact.lost_at)
+        limit = self._first_limit()
         if limit is not None and limit.at <= self._tools.clock.now():
             log.info("unit_cut", party_run_id=self.unit.party_run_id, reason=limit.reason.value)
             self.unit = replace(self.unit, cut=limit.reason)
 
     def _until_limit_s(self) -> float:
-        limit = limits.first_limit(self.unit, self._tools.contact.lost_at)
+        limit = self._first_limit()
         if limit is None:
             return CHECK_RUNNING_S
         left_s = (limit.at - self._tools.clock.now()).total_seconds()
         return min(CHECK_RUNNING_S, max(0, left_s))
+
+    def _first_limit(self) -> limits.Limit | None:
+        return limits.first_limit(
+            self.unit,
+            self._tools.contact.lost_at,
+            max_run_time_s=self._tools.rules().limits.max_run_time_s,
+        )
 
     async def _step(self, unit: Unit) -> Unit:
         if unit.status.reason is Reason.WAITING_FOR_GPU and unit.desired is not Desired.STOPPED:
@@ -248,5 +263,5 @@ class UnitLoop:
 
 def _may_last(unit: Unit) -> bool:
     """Say whether a stop must not wait for the unit's next step: a pull, or a dead disk."""
-    looks_at_data = policy.names_data(unit.spec) and unit.status.state is PartyRunState.PENDING
-    return looks_at_data or unit.status.state is PartyRunState.PREPARING
+    looks = unit.status.state in (PartyRunState.PENDING, PartyRunState.PREPARED)
+    return unit.status.state is PartyRunState.PREPARING or (looks and names_data(unit.spec))

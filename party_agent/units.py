@@ -5,7 +5,6 @@ Each has its own loop; this is who makes them, wakes them and ends them.
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,23 @@ import structlog
 from flow_contract.assignments import Assignment
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
-from party_agent import endings, policy
+from party_agent import endings
+from party_agent.admission import Admission
+from party_agent.approvals import Approvals
 from party_agent.clock import Clock
 from party_agent.contact import Contact
 from party_agent.controller import Controller, retry_delay_s
-from party_agent.disk import Disk
+from party_agent.gate import Gate
 from party_agent.gpus import GpuAllocator, GpuInventory
 from party_agent.journal import KEPT_ENDED, Journal
+from party_agent.policy.site import Site
+from party_agent.policy.watch import FixedPolicy, PolicySource
 from party_agent.reporter import Reporter
-from party_agent.runtime.port import Runtime, RuntimeRefused, RuntimeUnavailable, Workload
+from party_agent.runtime.port import Runtime, RuntimeRefused, RuntimeUnavailable
 from party_agent.strays import Strays
 from party_agent.unit import Unit, new_unit, report_of
 from party_agent.unit_loop import Tools, UnitLoop
 from party_agent.unreadable import Unreadable, refused_unit
-from party_agent.workload import make_workload
 
 # Beside the longest grace: for a busy engine to end and remove everything.
 STOP_ALL_SLACK_S = 60.0
@@ -39,13 +41,14 @@ class Units:
     """The site's party runs.
 
     `outputs` is the directory of /output, None for none. A unit's status reaches `reporter`
-    only after `journal` has it.
+    only after `journal` has it. `policy` None means that the rules of `site` never change.
     """
 
     def __init__(
         self,
         *,
-        site: policy.Site,
+        site: Site,
+        policy: PolicySource | None = None,
         runtime: Runtime,
         journal: Journal,
         reporter: Reporter,
@@ -54,26 +57,38 @@ class Units:
         contact: Contact,
         outputs: Path | None,
     ) -> None:
-        self._site = site
         self._runtime = runtime
         self._journal = journal
         self._reporter = reporter
         self._clock = clock
-        self._outputs = outputs
         self._gpus = GpuAllocator(gpus)
+        self._admission = Admission(
+            site=site,
+            policy=policy or FixedPolicy(site.rules),
+            outputs=outputs,
+            held=lambda: self.held,
+        )
+        self.approvals = Approvals(journal, now=clock.now, answered=self._wake)
+        gate = Gate(rules=lambda: self._admission.rules, approvals=self.approvals, now=clock.now)
         self._tools = Tools(
-            controller=Controller(runtime=runtime, make_workload=self._workload_of, now=clock.now),
+            controller=Controller(
+                runtime=runtime,
+                make_workload=self._admission.workload_of,
+                now=clock.now,
+                gate=gate,
+            ),
             journal=journal,
             reporter=reporter,
             gpus=self._gpus,
             clock=clock,
             contact=contact,
+            rules=lambda: self._admission.rules,
+            gate=gate,
             gpus_freed=self._serve_gpus,
         )
         self._loops: dict[str, UnitLoop] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: dict[str, None] = {}
-        self._disk = Disk()
         self._strays = Strays(
             runtime=runtime, clock=clock, known=lambda: self._loops, own=self._own
         )
@@ -100,6 +115,7 @@ class Units:
         self._serve_gpus()
         strays = await self._strays.find()
         self._own(self._follow_exits())
+        self._own(self._admission.follow(self._clock, self._wake_all))
         if units or strays:
             log.info("units_adopted", units=len(units), strays=len(strays))
 
@@ -195,13 +211,7 @@ class Units:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._disk.close()
-
-    async def _workload_of(self, unit: Unit) -> Workload:
-        make = partial(make_workload, unit.spec, self._site, unit.status.gpu_ids, self._outputs)
-        if self._outputs is None and not policy.names_data(unit.spec):
-            return make()
-        return await self._disk.do(make)
+        self._admission.close()
 
     def _admit(self, unit: Unit) -> Unit:
         """Return the unit with a place in the queue for GPUs, or refused."""
@@ -209,7 +219,7 @@ class Units:
             return unit
         request = unit.spec.resources.gpus
         try:
-            policy.check(self._site, unit.spec)
+            self._admission.check(unit)
             if request is not None and request.size:
                 self._gpus.enqueue(unit.party_run_id, unit.spec.order, request)
         except RuntimeRefused as refusal:
@@ -236,6 +246,7 @@ class Units:
         await loop.run()
         party_run_id = loop.unit.party_run_id
         del self._loops[party_run_id]
+        self.approvals.forget(party_run_id)
         self._ended[party_run_id] = None
         if len(self._ended) > KEPT_ENDED:
             del self._ended[next(iter(self._ended))]
@@ -245,8 +256,7 @@ class Units:
         waiting = self._gpus.waiting()
         self._gpus.grant()
         for party_run_id in waiting:
-            if party_run_id in self._loops:
-                self._loops[party_run_id].wake()
+            self._wake(party_run_id)
 
     def _end_unnamed(self, named: set[str]) -> None:
         for party_run_id, loop in self._loops.items():
@@ -261,8 +271,7 @@ class Units:
             try:
                 async for party_run_id in self._runtime.exits():
                     failures = 0
-                    if party_run_id in self._loops:
-                        self._loops[party_run_id].wake()
+                    self._wake(party_run_id)
             except RuntimeUnavailable as error:
                 failures += 1
                 log.warning("exits_not_followed", error=str(error))
@@ -270,6 +279,10 @@ class Units:
             else:
                 return
             self._wake_all()
+
+    def _wake(self, party_run_id: str) -> None:
+        if party_run_id in self._loops:
+            self._loops[party_run_id].wake()
 
     def _wake_all(self) -> None:
         for loop in self._loops.values():

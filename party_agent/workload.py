@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
-from party_agent import policy
+from party_agent.policy.data import DATA_TARGET
+from party_agent.policy.site import Site, capped, check, data_binds
 from party_agent.runtime.port import Bind, Workload
 
 OUTPUT_TARGET = "/output"
@@ -13,15 +14,25 @@ LABEL_PREFIX = "io.fedflow."
 
 
 def make_workload(
-    spec: WorkloadSpec, site: policy.Site, gpu_ids: tuple[str, ...], outputs: Path | None
+    spec: WorkloadSpec,
+    site: Site,
+    gpu_ids: tuple[str, ...],
+    outputs: Path | None,
+    *,
+    is_judged: bool = False,
 ) -> Workload:
     """Return the workload, its own directory below `outputs` made; None means no /output.
+
+    `is_judged`: the rules let it pass when it was launched and have no say any more. Where its
+    data are is looked up all the same.
 
     Raises:
         RuntimeRefused: the site's rules forbid it.
     """
-    policy.check(site, spec)
-    binds = policy.data_binds(site, spec)
+    if not is_judged:
+        check(site, spec)
+    spec = capped(site, spec)
+    binds = data_binds(site, spec)
     if outputs is not None:
         output = make_output(outputs, spec)
         binds = (*binds, Bind(source=output, target=OUTPUT_TARGET, writable=True))
@@ -58,7 +69,7 @@ def environment(spec: WorkloadSpec, *, has_output: bool) -> dict[str, str]:
         "FEDFLOW_EPOCHS": str(spec.epochs),
     }
     if spec.federated_data:
-        ours["FEDFLOW_DATA_DIR"] = policy.DATA_TARGET
+        ours["FEDFLOW_DATA_DIR"] = DATA_TARGET
     if has_output:
         ours["FEDFLOW_OUTPUT_DIR"] = OUTPUT_TARGET
     return {**spec.env, **ours}

@@ -1,7 +1,7 @@
 """Bringing desired rows to the agents that are connected here.
 
-One task does all of it: it takes what was woken since the last round, reads it in one
-transaction and hands it to the sessions. Because nobody else reads, a session never gets an
+One task does all of it: it takes what was woken since the last round, reads it in one or two
+statements and hands it to the sessions. Because nobody else reads, a session never gets an
 older picture after a newer one.
 """
 
@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from flow_contract.assignments import Assignment
+from flow_contract.runs import Snapshot
 from flow_server.hub.registry import Registry
 from flow_server.hub.sessions import Session
-from flow_server.storage import parties, party_runs
+from flow_server.storage.assignments import AssignmentReader, Told
 from flow_server.storage.database import Database
 
 
@@ -22,6 +23,7 @@ class DeliveryService:
     def __init__(self, database: Database, registry: Registry) -> None:
         self._database = database
         self._registry = registry
+        self._reader = AssignmentReader()
         self._runs: set[str] = set()
         self._parties: set[str] = set()
         self._woken = asyncio.Event()
@@ -30,6 +32,10 @@ class DeliveryService:
         """Look at this run's party runs soon."""
         self._runs.add(run_id)
         self._woken.set()
+
+    def remember(self, run_id: str, snapshot: Snapshot, parties: Iterable[str]) -> None:
+        """Keep in mind what never changes of a run that is being stored here."""
+        self._reader.remember(run_id, snapshot, parties)
 
     def wake_parties(self, federated_ids: Iterable[str]) -> None:
         """Send these parties their complete set soon."""
@@ -60,20 +66,18 @@ class DeliveryService:
         sessions = {session.federated_id: session for session in self._registry}
         whole = [federated_id for federated_id in sessions if federated_id in federated_ids]
         rest = [federated_id for federated_id in sessions if federated_id not in federated_ids]
-        async with self._database.snapshot() as connection:
-            complete = await party_runs.assignments_of_parties(connection, whole) if whole else []
-            partial = (
-                await party_runs.assignments_of_runs(connection, list(run_ids), rest)
-                if run_ids and rest
-                else []
-            )
-            addressed = {*whole, *(item.spec.federated_id for item in partial)}
-            # A connection that is no longer the party's present one receives nothing.
-            epochs = await parties.epochs_of(connection, list(addressed)) if addressed else {}
-        self._registry.keep(epochs, among=[sessions[party] for party in addressed])
-        _offer(complete, [sessions[party] for party in whole], is_complete=True)
-        changed = {item.spec.federated_id for item in partial}
-        _offer(partial, [sessions[party] for party in changed], is_complete=False)
+        complete, partial = Told(epochs={}), Told(epochs={})
+        async with self._database.glance() as connection:
+            if whole:
+                complete = await self._reader.of_parties(connection, whole)
+            if run_ids and rest:
+                partial = await self._reader.of_runs(connection, list(run_ids), rest)
+        changed = list(partial.epochs)
+        # A connection that is no longer the party's present one receives nothing.
+        self._registry.keep(complete.epochs, among=[sessions[party] for party in whole])
+        self._registry.keep(partial.epochs, among=[sessions[party] for party in changed])
+        _offer(complete.assignments, [sessions[party] for party in whole], is_complete=True)
+        _offer(partial.assignments, [sessions[party] for party in changed], is_complete=False)
 
 
 def _offer(

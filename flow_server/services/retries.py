@@ -1,8 +1,8 @@
 """Starting failed runs again when their time has come; any replica may, at any time."""
 
 from flow_server.domain.start import plan_run
-from flow_server.services.new_runs import store_run
-from flow_server.storage import parties, retries, runs, tasks
+from flow_server.services.new_runs import new_run
+from flow_server.storage import new_runs, parties, retries, runs, tasks
 from flow_server.storage.database import Database
 from flow_server.storage.retries import Due
 
@@ -42,5 +42,6 @@ class RetryService:
             present = await parties.presence_of(connection, named)
             plan = plan_run(original.parties, original.snapshot, present)
             await retries.mark_repeated(connection, due.run_id)
-            await store_run(connection, task, plan, repeats=original.repeats)
+            repeat = new_run(task, plan, repeats=original.repeats)
+            await new_runs.insert_runs(connection, [repeat])
             return True

@@ -27,5 +27,5 @@ class RunService:
         checks.text("task_id", task_id)
         checks.page(page, limit)
         async with self._database.snapshot() as connection:
-            await tasks.get_task(connection, task_id)
+            await tasks.require_task(connection, task_id)
             return await runs.list_runs(connection, task_id, offset=(page - 1) * limit, limit=limit)

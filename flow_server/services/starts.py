@@ -1,26 +1,63 @@
 """Start and stop: what a user wants, written down; agents hear of it by the rows."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
 from flow_contract import checks
-from flow_contract.errors import Kind, PartyUnavailable
+from flow_contract.errors import FlowError, Kind, PartyUnavailable
 from flow_contract.reasons import Reason
+from flow_contract.runs import Snapshot
 from flow_contract.tasks import StartParameters, check_start
-from flow_server.domain.start import StartPlan, plan_start
+from flow_contract.templates import Template
+from flow_server.domain.start import Presence, plan_start
 from flow_server.services import transitions
-from flow_server.services.new_runs import store_run
+from flow_server.services.batches import Batches
+from flow_server.services.new_runs import new_run
 from flow_server.services.tasks import is_active, status_conflict
-from flow_server.storage import changes, losses, parties, retries, runs, tasks, templates
+from flow_server.storage import changes, losses, new_runs, parties, retries, runs, tasks, templates
 from flow_server.storage.database import Connection, Database
-from flow_server.storage.runs import LockedRun
+from flow_server.storage.new_runs import NewRun
+from flow_server.storage.runs import EarlierStart, LockedRun
 from flow_server.storage.tasks import LockedTask
 
 MAX_REQUEST_ID_LENGTH = 64
 
 
-class StartService:
-    """Starts and stops tasks. A repeated request id is answered, not repeated."""
+# Of starts at once; each run of a thousand parties takes some 100 ms of the database.
+_IN_FLIGHT = 2
+_MAX_BATCH = 100
 
-    def __init__(self, database: Database) -> None:
+# Told of each run before it is stored: its id, what it is started with, its parties by rank.
+OnStoring: TypeAlias = Callable[[str, Snapshot, Sequence[str]], None]
+
+
+def _tell_nobody(_run_id: str, _snapshot: Snapshot, _parties: Sequence[str]) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    task_id: str
+    parameters: StartParameters
+    request_id: str
+
+
+class StartService:
+    """Starts and stops tasks. A repeated request id is answered, not repeated.
+
+    Starts of different tasks that wait at the same moment are stored together.
+    """
+
+    def __init__(self, database: Database, *, on_storing: OnStoring = _tell_nobody) -> None:
         self._database = database
+        self._on_storing = on_storing
+        self._batches = Batches(
+            self._store_all,
+            in_flight=_IN_FLIGHT,
+            most=_MAX_BATCH,
+            key=lambda request: request.task_id,
+        )
 
     async def start(self, task_id: str, parameters: StartParameters, *, request_id: str) -> str:
         """Accept a new run and return its id; all parties will start, or none.
@@ -36,17 +73,32 @@ class StartService:
         checks.text("task_id", task_id)
         checks.text("request_id", request_id, max_chars=MAX_REQUEST_ID_LENGTH)
         check_start(parameters)
-        async with self._database.transaction() as connection:
-            task = await tasks.lock_task(connection, task_id)
-            earlier = await _answer_of(connection, task_id, request_id)
-            if earlier is not None:
-                return earlier
-            await _make_way(connection, task)
-            plan = await _plan(connection, task, parameters)
-            run_id = await store_run(connection, task, plan, request_id=request_id)
-        if plan.refusal is not None:
-            raise plan.refusal
-        return run_id
+        return await self._batches.submit(
+            _Request(task_id=task_id, parameters=parameters, request_id=request_id)
+        )
+
+    async def run(self) -> None:
+        """Store what is to start until cancelled."""
+        await self._batches.run()
+
+    async def _store_all(self, requests: Sequence[_Request]) -> list[str | FlowError]:
+        async def store(connection: Connection) -> list[str | FlowError]:
+            rows = await _read(connection, requests)
+            answers: list[str | FlowError] = []
+            new: list[NewRun] = []
+            for request in requests:
+                try:
+                    answers.append(await _decide(connection, request, rows, new))
+                except FlowError as error:
+                    answers.append(error)
+            for run in new:
+                parties = [share.federated_id for share in run.plan.party_runs]
+                self._on_storing(run.run_id, run.plan.snapshot, parties)
+            if new:
+                await new_runs.insert_runs(connection, new)
+            return answers
+
+        return await self._database.repeatable(store)
 
     async def stop(self, task_id: str, *, request_id: str, force: bool = False) -> list[str]:
         """Want the task's run stopped at every party; returns before they have.
@@ -83,14 +135,64 @@ class StartService:
             return await losses.lost_parties(connection, run.run_id)
 
 
-async def _answer_of(connection: Connection, task_id: str, request_id: str) -> str | None:
-    if not request_id:
-        return None
-    earlier = await runs.find_started_run(connection, task_id, request_id)
-    if earlier is None:
-        return None
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """What is stored about what is to start: tasks and their newest runs are held."""
+
+    tasks: Mapping[str, LockedTask]
+    earlier: Mapping[str, EarlierStart]
+    newest: Mapping[str, LockedRun]
+    templates: Mapping[str, Template]
+    present: Mapping[str, Presence]
+
+
+async def _read(connection: Connection, requests: Sequence[_Request]) -> _Rows:
+    found = await tasks.lock_tasks(connection, [request.task_id for request in requests])
+    newest = [task.run_id for task in found.values() if task.run_id]
+    named = {party.federated_id for task in found.values() for party in task.spec.federate_data}
+    repeatable = [(request.task_id, request.request_id) for request in requests]
+    return _Rows(
+        tasks=found,
+        earlier=await runs.started_by(connection, [one for one in repeatable if one[1]]),
+        newest={run.task_id: run for run in await runs.lock_runs(connection, newest)},
+        templates=await templates.templates_of(
+            connection, list({task.spec.template_id for task in found.values()})
+        ),
+        present=await parties.presence_of(connection, list(named)),
+    )
+
+
+async def _decide(
+    connection: Connection, request: _Request, rows: _Rows, new: list[NewRun]
+) -> str | FlowError:
+    """Return the answer; a run that is to be stored is appended to `new`."""
+    task = rows.tasks.get(request.task_id)
+    if task is None:
+        raise tasks.not_found(request.task_id)
+    earlier = rows.earlier.get(task.task_id)
+    if earlier is not None:
+        return _answer_of(earlier)
+    newest = rows.newest.get(task.task_id)
+    if newest is not None and not newest.retry_due and is_active(newest):
+        raise status_conflict("the task is active; stop it or wait for its end", task.task_id)
+    template = rows.templates.get(task.spec.template_id)
+    if template is None:
+        raise templates.not_found(task.spec.template_id)
+    plan = plan_start(
+        task=task.spec, template=template, parameters=request.parameters, present=rows.present
+    )
+    # Nothing is written for who is refused above: others of the batch are committed with it.
+    if newest is not None and newest.retry_due:
+        await _call_off(connection, newest, "A new start took the place of its retry.")
+    run = new_run(task, plan, request_id=request.request_id)
+    new.append(run)
+    # Raised after it is stored: the history shows which party it was.
+    return run.run_id if plan.refusal is None else plan.refusal
+
+
+def _answer_of(earlier: EarlierStart) -> str | FlowError:
     if earlier.refused_at_start:
-        raise PartyUnavailable(earlier.message, kind=Kind.PARTY, field="federate_data")
+        return PartyUnavailable(earlier.message, kind=Kind.PARTY, field="federate_data")
     return earlier.run_id
 
 
@@ -99,23 +201,6 @@ async def _latest_run(connection: Connection, task: LockedTask) -> LockedRun | N
     return locked[0] if locked else None
 
 
-async def _make_way(connection: Connection, task: LockedTask) -> None:
-    run = await _latest_run(connection, task)
-    if run is None:
-        return
-    if run.retry_due:
-        await _call_off(connection, run, "A new start took the place of its retry.")
-    elif is_active(run):
-        raise status_conflict("the task is active; stop it or wait for its end", task.task_id)
-
-
 async def _call_off(connection: Connection, run: LockedRun, note: str) -> None:
     await retries.call_off(connection, run.run_id, note)
     await changes.notify_observed(connection, [run.task_id])
-
-
-async def _plan(connection: Connection, task: LockedTask, parameters: StartParameters) -> StartPlan:
-    template = await templates.get_template(connection, task.spec.template_id)
-    named = [party.federated_id for party in task.spec.federate_data]
-    present = await parties.presence_of(connection, named)
-    return plan_start(task=task.spec, template=template, parameters=parameters, present=present)

@@ -1,13 +1,21 @@
 """Use cases of tasks that start nothing: create, change, read, delete."""
 
+from collections.abc import Sequence
+
 from flow_contract import checks
 from flow_contract.errors import Conflict, Kind
 from flow_contract.ids import new_id
 from flow_contract.lifecycle import is_final_status
 from flow_contract.tasks import Task, TaskSpec, check_task
-from flow_server.storage import retries, runs, tasks
+from flow_server.services.batches import Batches
+from flow_server.storage import runs, shown_tasks, tasks
 from flow_server.storage.database import Database
 from flow_server.storage.runs import LockedRun
+from flow_server.storage.shown_tasks import Asked, Found
+
+# Read at once, about. A task that was not read before may have more than it is taken for.
+_MAX_PARTIES = 5000
+_UNKNOWN_PARTIES = 100
 
 
 class TaskService:
@@ -15,6 +23,10 @@ class TaskService:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Who asks at the same moment is answered from one look: a start wakes all who wait.
+        self._reads: Batches[tuple[Asked, int], Found | None] = Batches(
+            self._read, in_flight=2, most=_MAX_PARTIES, weigh=lambda asked: max(1, asked[1])
+        )
 
     async def create(self, spec: TaskSpec) -> str:
         """Store a task and return its id. Template and parties are looked at when it starts."""
@@ -33,36 +45,54 @@ class TaskService:
             await tasks.update_task(connection, task_id, spec)
 
     async def get(self, task_id: str) -> Task:
-        """Return a task with the status of its newest run."""
-        checks.text("task_id", task_id)
-        async with self._database.snapshot() as connection:
-            return await tasks.get_task(connection, task_id)
+        """Return a task with the status of its newest run.
 
-    async def follow(self, task_id: str, run_id: str) -> Task:
+        Raises:
+            NotFound: no such task.
+        """
+        checks.text("task_id", task_id)
+        return (await self._found(Asked(task_id=task_id), _UNKNOWN_PARTIES)).task
+
+    async def follow(self, task_id: str, run_id: str, *, parties: int = _UNKNOWN_PARTIES) -> Task:
         """Return a task with the status of `run_id`, or of the newest repeat of it.
+
+        `parties` is about how many it has, if that is known.
 
         Raises:
             NotFound: no such task, or it has no such run.
         """
+        while True:
+            found = await self._found(Asked(task_id=task_id, run_id=run_id), parties)
+            task = found.task
+            if task.status is not None and not is_final_status(task.status):
+                return task
+            if found.repeated_by is not None:
+                run_id = found.repeated_by
+            elif task.run_id is None:
+                raise runs.not_found(run_id)
+            else:
+                return task
+
+    async def run(self) -> None:
+        """Read the tasks that are asked for until cancelled."""
+        await self._reads.run()
+
+    async def _found(self, asked: Asked, parties: int) -> Found:
+        found = await self._reads.submit((asked, parties))
+        if found is None:
+            raise tasks.not_found(asked.task_id)
+        return found
+
+    async def _read(self, asked: Sequence[tuple[Asked, int]]) -> list[Found | None]:
         async with self._database.snapshot() as connection:
-            while True:
-                task = await tasks.get_task(connection, task_id, run_id)
-                if task.status is not None and not is_final_status(task.status):
-                    return task
-                repeat = await retries.repeat_of(connection, run_id)
-                if repeat is not None:
-                    run_id = repeat
-                elif task.run_id is None:
-                    raise runs.not_found(run_id)
-                else:
-                    return task
+            return await shown_tasks.read_tasks(connection, [each for each, _ in asked])
 
     async def list(self, *, federated_id: str, page: int, limit: int) -> tuple[list[Task], int]:
         """Return one page, oldest first, and the number of all that match."""
         checks.page(page, limit)
         checks.text("federated_id", federated_id)
         async with self._database.snapshot() as connection:
-            return await tasks.list_tasks(
+            return await shown_tasks.list_tasks(
                 connection, federated_id=federated_id, offset=(page - 1) * limit, limit=limit
             )
 

@@ -4,25 +4,34 @@ Every use case that changes a party run ends here, inside its own transaction an
 locked, so that a run's status, its desired side and its party runs never disagree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flow_contract.lifecycle import Desired, RunStatus
 from flow_contract.reasons import Reason
 from flow_server.domain.endings import stop_message
-from flow_server.domain.fold import RunFacts, fold
+from flow_server.domain.fold import RunFacts, Tally, fold
 from flow_server.domain.retries import retry_after_s
-from flow_server.storage import changes, losses, party_runs, retries, runs
+from flow_server.storage import losses, party_runs, retries, run_moves
 from flow_server.storage.database import Connection
+from flow_server.storage.run_moves import Move
 from flow_server.storage.runs import LockedRun
 
 
-async def settle(connection: Connection, locked: Sequence[LockedRun]) -> None:
-    """Move each run to what its party runs now amount to, and send the wake-ups."""
+async def settle(
+    connection: Connection,
+    locked: Sequence[LockedRun],
+    tallies: Mapping[str, Tally] | None = None,
+) -> None:
+    """Move each run to what its party runs now amount to, and send the wake-ups.
+
+    `tallies` are asked for where the caller doesn't know them.
+    """
     if not locked:
         return
-    tallies = await party_runs.tallies(connection, [run.run_id for run in locked])
-    redirected: list[str] = []
+    if tallies is None:
+        tallies = await party_runs.tallies(connection, [run.run_id for run in locked])
+    moves = []
     for run in locked:
         facts = fold(run.facts, tallies[run.run_id])
         if facts == run.facts:
@@ -31,34 +40,14 @@ async def settle(connection: Connection, locked: Sequence[LockedRun]) -> None:
         again_s = (
             await _retry_after_s(connection, run) if facts.status is RunStatus.FAILED else None
         )
-        await runs.move_run(connection, run, facts, message=message, retry_after_s=again_s)
-        if facts.desired is not run.facts.desired:
-            await redirect(connection, run.run_id, facts)
-            redirected.append(run.run_id)
-    if redirected:
-        await changes.notify_desired(connection, redirected)
-    await changes.notify_observed(connection, [run.task_id for run in locked])
+        moves.append(Move(run=run, facts=facts, message=message, retry_after_s=again_s))
+    await run_moves.move_runs(connection, moves, observed=[run.task_id for run in locked])
 
 
 async def stop(connection: Connection, run: LockedRun, cause: Reason) -> None:
     """Want a locked run stopped, with the wake-ups; its party runs follow as they report."""
     facts = replace(run.facts, desired=Desired.STOPPED, cause=cause)
-    await runs.move_run(connection, run, facts, message="")
-    await redirect(connection, run.run_id, facts)
-    await changes.notify_desired(connection, [run.run_id])
-    await changes.notify_observed(connection, [run.task_id])
-
-
-async def redirect(connection: Connection, run_id: str, facts: RunFacts) -> None:
-    """Give a run's unfinished party runs the run's own desired side."""
-    sources = (
-        (Desired.PREPARED,)
-        if facts.desired is Desired.RUNNING
-        else (Desired.PREPARED, Desired.RUNNING)
-    )
-    await party_runs.move_desired(
-        connection, run_id, sources=sources, desired=facts.desired, cause=facts.cause
-    )
+    await run_moves.move_runs(connection, [Move(run=run, facts=facts)], observed=[run.task_id])
 
 
 async def _retry_after_s(connection: Connection, run: LockedRun) -> float | None:

@@ -11,6 +11,9 @@ from flow_contract.lifecycle import is_final_status
 from flow_contract.tasks import Task
 from flow_server.services.tasks import TaskService, status_conflict
 
+# Half of the time that a party costs to be read and sent.
+_PAUSE_PER_PARTY_S = 20e-6
+
 
 class Watches:
     """Who waits for which task. Wake-ups come from the database, so any replica may serve."""
@@ -79,10 +82,15 @@ class WaitService:
             yield task
             while not _is_over(task):
                 await changed.wait()
+                # Reading thousands of parties takes long, and at a start each of them reports:
+                # what comes meanwhile is read together.
+                await asyncio.sleep(len(task.party_runs or ()) * _PAUSE_PER_PARTY_S)
                 changed.clear()
                 self._watches.require_open()
                 seen = task
-                task = await self._tasks.follow(task_id, task.run_id or run_id)
+                task = await self._tasks.follow(
+                    task_id, task.run_id or run_id, parties=len(seen.party_runs or ())
+                )
                 if task != seen:
                     yield task
 

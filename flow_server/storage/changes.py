@@ -24,11 +24,6 @@ _ANSWER_TIMEOUT_S = 10.0
 _NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) payload")
 
 
-async def notify_desired(connection: Connection, run_ids: list[str]) -> None:
-    """Say that these runs' parties are wanted elsewhere than before."""
-    await connection.execute(_NOTIFY, {"channel": DESIRED_CHANNEL, "payloads": run_ids})
-
-
 async def notify_observed(connection: Connection, task_ids: list[str]) -> None:
     """Say that these tasks' status or party status changed."""
     await connection.execute(_NOTIFY, {"channel": OBSERVED_CHANNEL, "payloads": task_ids})

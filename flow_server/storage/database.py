@@ -6,11 +6,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from flow_contract.errors import Kind, Unavailable
+from flow_server.storage.statements import driver_of
 
 Connection: TypeAlias = AsyncConnection
 
@@ -23,6 +25,17 @@ _MESSAGE = "the server's database can't answer now; try again"
 # connections. Source: PostgreSQL manual, appendix "Error Codes".
 _OVERTAKEN_STATES = frozenset({"40001", "40P01"})
 _PASSING_STATES = _OVERTAKEN_STATES | {"57014", "57P01", "57P02", "57P03", "53300"}
+
+# The class of connection exceptions.
+_CONNECTION_CLASS = "08"
+
+_OF_THE_DATABASE = (
+    PoolTimeoutError,
+    OSError,
+    DBAPIError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
 
 _MAX_REPEATS = 4
 _LONGEST_PAUSE_S = 0.05
@@ -40,7 +53,8 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._still = engine.execution_options(isolation_level="REPEATABLE READ")
+        # Transactions begin and end here, so that statements of both kinds are inside them.
+        self._bare = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def transaction(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Commit on success, roll back on any exception.
@@ -50,23 +64,15 @@ class Database:
             lost a deadlock or took too long; nothing was stored.
             StatementRefused: asking again would be refused again; nothing was stored.
         """
-        return self._begin(self._engine)
+        return self._mapped("BEGIN")
 
     def snapshot(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Read: all statements see the database as it is at the first. Raises as `transaction`."""
-        return self._begin(self._still)
+        return self._mapped("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
-    @contextlib.asynccontextmanager
-    async def _begin(self, engine: AsyncEngine) -> AsyncIterator[Connection]:
-        try:
-            async with engine.begin() as connection:
-                yield connection
-        except (PoolTimeoutError, OSError) as error:
-            raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
-        except DBAPIError as error:
-            if _passes(error):
-                raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
-            raise StatementRefused(str(error.orig)) from error
+    def glance(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """Read: each statement sees the database as it is then. Raises as `transaction`."""
+        return self._mapped(None)
 
     async def repeatable(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do `work` in a transaction, and again when PostgreSQL has chosen it to give way.
@@ -80,31 +86,74 @@ class Database:
         """
         for _ in range(_MAX_REPEATS):
             try:
-                async with self._engine.begin() as connection:
+                async with self._begin("BEGIN") as connection:
                     return await work(connection)
-            except DBAPIError as error:
+            except _OF_THE_DATABASE as error:
                 if _sqlstate(error) not in _OVERTAKEN_STATES:
-                    if _passes(error):
-                        raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
-                    raise StatementRefused(str(error.orig)) from error
-            except (PoolTimeoutError, OSError) as error:
-                raise Unavailable(_MESSAGE, kind=Kind.SERVER) from error
+                    raise _told(error) from error
             await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - no secret
         async with self.transaction() as connection:
             return await work(connection)
+
+    @contextlib.asynccontextmanager
+    async def _mapped(self, begin: str | None) -> AsyncIterator[Connection]:
+        try:
+            async with self._begin(begin) as connection:
+                yield connection
+        except _OF_THE_DATABASE as error:
+            raise _told(error) from error
+
+    @contextlib.asynccontextmanager
+    async def _begin(self, begin: str | None) -> AsyncIterator[Connection]:
+        async with self._bare.connect() as connection:
+            driver = driver_of(connection)
+            try:
+                if begin is not None:
+                    await driver.execute(begin)
+                yield connection
+                if begin is not None:
+                    await driver.execute("COMMIT")
+            except BaseException as error:
+                await _abandon(driver, error)
+                raise
 
     async def aclose(self) -> None:
         """Close the pool's connections. May be called twice."""
         await self._engine.dispose()
 
 
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
+async def _abandon(driver: asyncpg.Connection, error: BaseException) -> None:
+    """Roll back, or cut the connection, which does so too; never leave a transaction open."""
+    if isinstance(error, OSError) and not driver.is_closed():
+        # Nobody answers there; nor would they answer this.
+        driver.terminate()
+    if driver.is_closed() or not driver.is_in_transaction():
+        return
+    try:
+        await driver.execute("ROLLBACK")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        driver.terminate()
+    except BaseException:
+        driver.terminate()
+        raise
 
 
-def _passes(error: DBAPIError) -> bool:
-    return (
-        isinstance(error, OperationalError | InterfaceError)
-        or error.connection_invalidated
-        or _sqlstate(error) in _PASSING_STATES
-    )
+def _told(error: Exception) -> Exception:
+    """Return what the caller is told instead of the driver's own error."""
+    if _passes(error):
+        return Unavailable(_MESSAGE, kind=Kind.SERVER)
+    return StatementRefused(str(getattr(error, "orig", None) or error))
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    return getattr(getattr(error, "orig", error), "sqlstate", None)
+
+
+def _passes(error: Exception) -> bool:
+    state = _sqlstate(error)
+    if state is not None:
+        return state in _PASSING_STATES or state.startswith(_CONNECTION_CLASS)
+    if isinstance(error, DBAPIError):
+        return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    # A value that the driver can't send is an interface error too.
+    return not isinstance(error, ValueError)

@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import asyncpg
 import structlog
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from flow_contract.errors import InvalidArgument, Kind, Unavailable
 from flow_server.storage.address import Address
@@ -20,6 +24,9 @@ _STATEMENT_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 35.0
 _IDLE_IN_TRANSACTION_TIMEOUT_S = 60.0
 _RETRY_S = 0.5
+# A connection that nobody used for so long is asked whether it lives before it is used again.
+_SILENT_S = 1.0
+_RETURNED_AT_S = "returned_at_s"
 
 # PostgreSQL's jsonb keeps neither spaces nor escapes, so neither is sent; NaN it refuses.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -67,18 +74,40 @@ def make_engine(
             # However it says no, to who waits for a connection it is one that can't be had.
             raise ConnectionError(f"{address.shown}: {error}") from error
 
-    return create_async_engine(
+    engine = create_async_engine(
         # Only the dialect: the driver reads the URL itself, with all that psql's users know.
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         json_serializer=_encode,
         json_deserializer=json.loads,
         # What is bound may be a person's data; it stays out of logs and error texts.
         hide_parameters=True,
     )
+    listen(engine.sync_engine.pool, "checkin", _note_return)
+    listen(engine.sync_engine.pool, "checkout", _require_life)
+    return engine
+
+
+def _note_return(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_RETURNED_AT_S] = time.monotonic()
+
+
+def _require_life(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Have a connection that is dead replaced before it is used.
+
+    The driver knows of every end that it was told of. Only of a silent one it must ask, and not
+    at each use: asking takes three messages, as many as a short transaction.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the connection was closed")
+    returned_at_s = record.info.get(_RETURNED_AT_S)
+    if returned_at_s is not None and time.monotonic() - returned_at_s > _SILENT_S:
+        try:
+            connection.ping()
+        except connection.dbapi.Error as error:
+            raise DisconnectionError("the connection does not answer") from error
 
 
 async def wait_for_database(address: Address, *, timeout_s: float = 60.0) -> None:

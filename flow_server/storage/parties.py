@@ -12,6 +12,7 @@ from flow_contract.parties import Inventory, Party
 from flow_server.domain.start import Presence
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import from_inventory, to_inventory
+from flow_server.storage.statements import Statement
 from flow_server.storage.tables import parties
 
 _CLAIM = text(
@@ -49,13 +50,6 @@ _RENEW = text(
     """
 ).bindparams(bindparam("lease", type_=Interval))
 
-_EPOCHS = text(
-    """
-    SELECT federated_id, epoch FROM parties
-    WHERE federated_id = ANY(CAST(:federated_ids AS text[]))
-    """
-)
-
 _RELEASE = text(
     """
     UPDATE parties SET owner_id = NULL, last_seen_at = now()
@@ -63,6 +57,13 @@ _RELEASE = text(
     """
 )
 
+_PRESENCE = Statement(
+    """
+    SELECT federated_id, owner_id IS NOT NULL AND lease_expires_at > now() AS connected,
+           draining OR agent_draining AS draining
+    FROM parties WHERE federated_id = ANY(CAST(:federated_ids AS text[]))
+    """
+)
 _IS_DRAINING = parties.c.draining | parties.c.agent_draining
 _IS_CONNECTED = (parties.c.owner_id.is_not(None)) & (parties.c.lease_expires_at > func.now())
 
@@ -133,12 +134,6 @@ async def renew_leases(
     return {row.federated_id: row.epoch for row in rows}
 
 
-async def epochs_of(connection: Connection, federated_ids: Sequence[str]) -> dict[str, int]:
-    """Return the epochs of these parties' present connections."""
-    rows = await connection.execute(_EPOCHS, {"federated_ids": list(federated_ids)})
-    return {row.federated_id: row.epoch for row in rows}
-
-
 async def release_party(
     connection: Connection, *, federated_id: str, epoch: int, owner_id: str
 ) -> None:
@@ -172,12 +167,10 @@ async def set_agent_draining(connection: Connection, *, federated_id: str, epoch
 
 async def presence_of(connection: Connection, federated_ids: list[str]) -> dict[str, Presence]:
     """Return how each of these parties can take part; unknown ones are left out."""
-    statement = select(
-        parties.c.federated_id, _IS_CONNECTED.label("connected"), _IS_DRAINING.label("draining")
-    ).where(parties.c.federated_id.in_(federated_ids))
+    rows = await _PRESENCE.rows(connection, federated_ids=federated_ids)
     return {
-        row.federated_id: Presence(connected=row.connected, draining=row.draining)
-        for row in await connection.execute(statement)
+        row["federated_id"]: Presence(connected=row["connected"], draining=row["draining"])
+        for row in rows
     }
 
 

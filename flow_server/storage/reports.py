@@ -5,14 +5,17 @@ own, the sequence is new and the state can be reached. Whatever does not count c
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from flow_contract.assignments import Report
 from flow_contract.lifecycle import report_moves
+from flow_server.domain.fold import Tally
 from flow_server.storage.database import Connection
+from flow_server.storage.party_runs import tallies_from
+from flow_server.storage.statements import Statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,20 @@ class SentReport:
     report: Report
 
 
-_APPLY = text(
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """What applying reports came to.
+
+    `changed` are the runs of which a report counted, `tallies` are by run, and `stale` are the
+    senders, as (federated_id, epoch), that are not their party's present connection.
+    """
+
+    changed: frozenset[str]
+    tallies: Mapping[str, Tally]
+    stale: frozenset[tuple[str, int]]
+
+
+_APPLY = Statement(
     """
     WITH sent AS (
       SELECT * FROM unnest(
@@ -64,16 +80,18 @@ _APPLY = text(
       SELECT run_id, party_run_id, 'state', old_state, state, reason FROM moved
       WHERE old_state <> state
     )
-    SELECT party_run_id FROM moved
-    """
-)
-
-_STALE = text(
-    """
-    SELECT sent.federated_id, sent.epoch FROM unnest(CAST(:federated_ids AS text[]),
-                                         CAST(:epochs AS bigint[]))
-      AS sent(federated_id, epoch)
-    LEFT JOIN parties ON parties.federated_id = sent.federated_id AND parties.epoch = sent.epoch
+    -- What a statement writes it does not read: what is stored now is put together here.
+    SELECT 'tally' AS kind, party_runs.run_id AS id,
+           coalesce(moved.state, party_runs.state) AS state, count(*) AS number,
+           bool_or(coalesce(moved.reason, party_runs.reason) <> 'none') AS is_waiting,
+           bool_or(moved.party_run_id IS NOT NULL) AS is_changed
+    FROM party_runs LEFT JOIN moved USING (party_run_id)
+    WHERE party_runs.run_id = ANY(CAST(:run_ids AS text[]))
+    GROUP BY 2, 3
+    UNION ALL
+    SELECT DISTINCT 'stale', sent.federated_id, '', sent.epoch, false, false
+    FROM sent LEFT JOIN parties
+      ON parties.federated_id = sent.federated_id AND parties.epoch = sent.epoch
     WHERE parties.federated_id IS NULL
     """
 )
@@ -98,32 +116,38 @@ _STORED = [stored.value for stored, _ in _MOVES]
 _REPORTED = [reported.value for _, reported in _MOVES]
 
 
-async def apply_reports(connection: Connection, sent: Sequence[SentReport]) -> int:
-    """Apply reports of different party runs; return how many counted.
+async def apply_reports(
+    connection: Connection, sent: Sequence[SentReport], run_ids: Sequence[str]
+) -> Applied:
+    """Apply reports of different party runs; return what that amounts to.
 
-    The caller holds the runs locked and passes at most one report per party run.
+    The caller holds the runs `run_ids`, and passes at most one report per party run.
     """
     reports = [item.report for item in sent]
-    result = await connection.execute(
-        _APPLY,
-        {
-            "federated_ids": [item.federated_id for item in sent],
-            "epochs": [item.epoch for item in sent],
-            "party_run_ids": [report.party_run_id for report in reports],
-            "sequences": [report.sequence for report in reports],
-            "states": [report.state.value for report in reports],
-            "reasons": [report.reason.value for report in reports],
-            "messages": [report.message for report in reports],
-            "exit_codes": [report.exit_code for report in reports],
-            "gpu_ids": [json.dumps(report.gpu_ids) for report in reports],
-            "digests": [report.image_digest for report in reports],
-            "started": [report.started_at for report in reports],
-            "finished": [report.finished_at for report in reports],
-            "stored": _STORED,
-            "reported": _REPORTED,
-        },
+    rows = await _APPLY.rows(
+        connection,
+        run_ids=run_ids,
+        federated_ids=[item.federated_id for item in sent],
+        epochs=[item.epoch for item in sent],
+        party_run_ids=[report.party_run_id for report in reports],
+        sequences=[report.sequence for report in reports],
+        states=[report.state.value for report in reports],
+        reasons=[report.reason.value for report in reports],
+        messages=[report.message for report in reports],
+        exit_codes=[report.exit_code for report in reports],
+        gpu_ids=[json.dumps(report.gpu_ids) for report in reports],
+        digests=[report.image_digest for report in reports],
+        started=[report.started_at for report in reports],
+        finished=[report.finished_at for report in reports],
+        stored=_STORED,
+        reported=_REPORTED,
     )
-    return len(result.all())
+    tallied = [row for row in rows if row["kind"] == "tally"]
+    return Applied(
+        changed=frozenset(row["id"] for row in tallied if row["is_changed"]),
+        tallies=tallies_from(tallied),
+        stale=frozenset((row["id"], row["number"]) for row in rows if row["kind"] == "stale"),
+    )
 
 
 async def runs_of_another_agent(
@@ -137,17 +161,3 @@ async def runs_of_another_agent(
 async def count_anew(connection: Connection, federated_id: str, run_ids: list[str]) -> None:
     """Expect the party's reports on these runs to be numbered from 1; the caller holds the runs."""
     await connection.execute(_COUNT_ANEW, {"federated_id": federated_id, "run_ids": run_ids})
-
-
-async def stale_senders(
-    connection: Connection, senders: Sequence[tuple[str, int]]
-) -> frozenset[tuple[str, int]]:
-    """Return those of the (federated_id, epoch) senders that are not the present connection."""
-    result = await connection.execute(
-        _STALE,
-        {
-            "federated_ids": [federated_id for federated_id, _ in senders],
-            "epochs": [epoch for _, epoch in senders],
-        },
-    )
-    return frozenset((row.federated_id, row.epoch) for row in result)

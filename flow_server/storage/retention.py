@@ -1,7 +1,7 @@
 """Deleting ended runs by age and by number, a few at a time.
 
-What is never deleted: a task's newest run, what has not ended, and what is to be repeated. Party
-runs and events go with their run.
+What is never deleted: a task's newest run, what has not ended, what is to be repeated, and what is
+being repeated as long as the last repeat has not ended. Party runs and events go with their run.
 """
 
 from datetime import timedelta
@@ -19,6 +19,13 @@ def _delete(which: str) -> TextClause:
           SELECT run_id FROM runs JOIN tasks USING (task_id)
           WHERE runs.ended_at IS NOT NULL AND runs.retry_at IS NULL
             AND runs.run_id IS DISTINCT FROM tasks.latest_run_id
+            -- A wait follows a run to its repeats: those of the newest are its predecessors.
+            AND NOT EXISTS (
+              SELECT FROM runs AS newest WHERE newest.run_id = tasks.latest_run_id
+                AND (newest.ended_at IS NULL OR newest.retry_at IS NOT NULL)
+                AND runs.number
+                  BETWEEN newest.number - newest.retry_number AND newest.number
+            )
             AND {which}
           LIMIT :limit
           -- Whoever else deletes at this moment takes others.

@@ -91,13 +91,6 @@ async def original_of(connection: Connection, run_id: str) -> Original:
     )
 
 
-async def repeat_of(connection: Connection, run_id: str) -> str | None:
-    """Return the run that repeats this one, None if there is none (yet)."""
-    statement = select(runs.c.run_id).where(runs.c.retry_of == run_id)
-    repeat: str | None = (await connection.execute(statement)).scalar_one_or_none()
-    return repeat
-
-
 async def mark_repeated(connection: Connection, run_id: str) -> None:
     """Say that the run's repeat is no longer due: it is made."""
     await connection.execute(update(runs).where(runs.c.run_id == run_id).values(retry_at=None))

@@ -1,59 +1,48 @@
-"""Queries on runs: insert, lock, move, read."""
+"""Queries on runs: lock and read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
+from sqlalchemy import func, select, update
 
 from flow_contract.errors import Kind, NotFound
-from flow_contract.lifecycle import Desired, RunStatus, is_final_status
+from flow_contract.lifecycle import Desired, RunStatus
 from flow_contract.reasons import Reason, known
 from flow_contract.runs import Run
 from flow_server.domain.fold import RunFacts
-from flow_server.domain.start import StartPlan
 from flow_server.storage.database import Connection
-from flow_server.storage.documents import from_snapshot, to_snapshot
+from flow_server.storage.documents import to_snapshot
 from flow_server.storage.party_runs import party_runs_of
-from flow_server.storage.tables import party_runs, runs
-
-# Status and desired move together by compare-and-set; each that moved leaves its event.
-_MOVE = text(
-    """
-    WITH moved AS (
-      UPDATE runs AS new
-      SET status = :status, desired = :desired, cause = :cause, message = :message,
-          moved_at = CASE WHEN new.status <> :status THEN now() ELSE new.moved_at END,
-          ended_at = CASE WHEN :is_final THEN now() END,
-          retry_at = now() + make_interval(secs => CAST(:retry_after_s AS double precision)),
-          launch_ordered_at = CASE WHEN :desired = 'running' AND new.launch_ordered_at IS NULL
-                                   THEN now() ELSE new.launch_ordered_at END
-      FROM runs AS old
-      WHERE old.run_id = new.run_id AND new.run_id = :run_id
-        AND new.status = :from_status AND new.desired = :from_desired
-      RETURNING new.run_id, old.status AS from_status, old.desired AS from_desired
-    ), events_of_status AS (
-      INSERT INTO events (run_id, side, from_value, to_value, reason)
-      SELECT run_id, 'status', from_status, :status, :cause FROM moved
-      WHERE from_status <> :status
-    ), events_of_desired AS (
-      INSERT INTO events (run_id, side, from_value, to_value, reason)
-      SELECT run_id, 'desired', from_desired, :desired, :cause FROM moved
-      WHERE from_desired <> :desired
-    )
-    SELECT run_id FROM moved
-    """
-)
+from flow_server.storage.statements import Statement
+from flow_server.storage.tables import runs
 
 # In one order everywhere, so that two transactions never wait for each other in a circle.
-_LOCK = text(
-    """
+_LOCKED = """
     SELECT run_id, task_id, status, desired, cause, retry_at IS NOT NULL AS retry_due FROM runs
-    WHERE run_id = ANY(:run_ids) ORDER BY run_id FOR UPDATE
+"""
+_LOCK = Statement(
+    f"{_LOCKED} WHERE run_id = ANY(CAST(:run_ids AS text[])) ORDER BY run_id FOR UPDATE"
+)
+_LOCK_OF_PARTY_RUNS = Statement(
+    f"""
+    {_LOCKED} WHERE run_id IN (
+      SELECT run_id FROM party_runs WHERE party_run_id = ANY(CAST(:party_run_ids AS text[])))
+    ORDER BY run_id FOR UPDATE
+    """  # noqa: S608 - a literal of this file
+)
+
+_STARTED_BY = Statement(
     """
-).bindparams(bindparam("run_ids", type_=ARRAY(Text)))
+    SELECT runs.task_id, runs.run_id, runs.message, EXISTS (
+      SELECT FROM party_runs WHERE party_runs.run_id = runs.run_id
+        AND party_runs.reason = ANY(CAST(:refusals AS text[]))) AS refused_at_start
+    FROM unnest(CAST(:task_ids AS text[]), CAST(:request_ids AS text[]))
+         AS asked(task_id, request_id)
+    JOIN runs USING (task_id, request_id)
+    """
+)
+_REFUSALS = [Reason.PARTY_UNKNOWN.value, Reason.PARTY_DRAINING.value]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,64 +72,22 @@ class EarlierStart:
     message: str
 
 
-async def insert_run(
-    connection: Connection,
-    *,
-    run_id: str,
-    task_id: str,
-    number: int,
-    request_id: str,
-    plan: StartPlan,
-    repeats: Repeat | None,
-) -> None:
-    """Store a new run with its first event; its party runs are stored by the caller."""
-    template = plan.snapshot.template
-    connect_deadline = func.now() + timedelta(seconds=template.start_deadline_s)
-    prepare_deadline = func.now() + timedelta(seconds=template.prepare_deadline_s)
-    await connection.execute(
-        insert(runs).values(
-            run_id=run_id,
-            task_id=task_id,
-            number=number,
-            request_id=request_id or None,
-            snapshot=from_snapshot(plan.snapshot),
-            status=plan.status,
-            desired=plan.desired,
-            cause=plan.cause,
-            message=plan.message,
-            connect_deadline_at=connect_deadline,
-            prepare_deadline_at=prepare_deadline,
-            ended_at=func.now() if is_final_status(plan.status) else None,
-            retry_of=None if repeats is None else repeats.retry_of,
-            retry_number=0 if repeats is None else repeats.retry_number,
+async def started_by(
+    connection: Connection, requests: Sequence[tuple[str, str]]
+) -> dict[str, EarlierStart]:
+    """Return, by task, the runs that these (task id, request id) have made before."""
+    rows = await _STARTED_BY.rows(
+        connection,
+        task_ids=[task_id for task_id, _ in requests],
+        request_ids=[request_id for _, request_id in requests],
+        refusals=_REFUSALS,
+    )
+    return {
+        row["task_id"]: EarlierStart(
+            run_id=row["run_id"], refused_at_start=row["refused_at_start"], message=row["message"]
         )
-    )
-    await connection.execute(
-        text(
-            "INSERT INTO events (run_id, side, to_value, reason)"
-            " VALUES (:run_id, 'status', :status, :cause)"
-        ),
-        {"run_id": run_id, "status": plan.status.value, "cause": plan.cause.value},
-    )
-
-
-async def find_started_run(
-    connection: Connection, task_id: str, request_id: str
-) -> EarlierStart | None:
-    """Return the run that this request made, None if it made none."""
-    refused = exists().where(
-        party_runs.c.run_id == runs.c.run_id,
-        party_runs.c.reason.in_((Reason.PARTY_UNKNOWN, Reason.PARTY_DRAINING)),
-    )
-    statement = select(runs.c.run_id, runs.c.message, refused.label("refused_at_start")).where(
-        runs.c.task_id == task_id, runs.c.request_id == request_id
-    )
-    row = (await connection.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    return EarlierStart(
-        run_id=row.run_id, refused_at_start=row.refused_at_start, message=row.message
-    )
+        for row in rows
+    }
 
 
 async def was_stopped_by(connection: Connection, task_id: str, request_id: str) -> bool:
@@ -160,62 +107,20 @@ async def set_stop_request(connection: Connection, run_id: str, request_id: str)
 
 async def lock_runs(connection: Connection, run_ids: list[str]) -> list[LockedRun]:
     """Return these runs and hold them. Always before their party runs are written."""
-    rows = await connection.execute(_LOCK, {"run_ids": run_ids})
-    return [
-        LockedRun(
-            run_id=row.run_id,
-            task_id=row.task_id,
-            facts=RunFacts(
-                status=RunStatus(row.status),
-                desired=Desired(row.desired),
-                cause=known(row.cause),
-            ),
-            retry_due=row.retry_due,
-        )
-        for row in rows
-    ]
+    return _locked(await _LOCK.rows(connection, run_ids=run_ids))
+
+
+async def lock_runs_of_party_runs(
+    connection: Connection, party_run_ids: list[str]
+) -> list[LockedRun]:
+    """Return the runs that these party runs belong to, and hold them, in the common order."""
+    return _locked(await _LOCK_OF_PARTY_RUNS.rows(connection, party_run_ids=party_run_ids))
 
 
 async def lock_runs_of_task(connection: Connection, task_id: str) -> list[LockedRun]:
     """Return all runs of a task that the caller holds, and hold them, in the common order."""
     statement = select(runs.c.run_id).where(runs.c.task_id == task_id)
     return await lock_runs(connection, list((await connection.execute(statement)).scalars()))
-
-
-async def move_run(
-    connection: Connection,
-    run: LockedRun,
-    facts: RunFacts,
-    *,
-    message: str,
-    retry_after_s: float | None = None,
-) -> None:
-    """Move a locked run to `facts`, with an event per side that moved.
-
-    With `retry_after_s` it is to be repeated after that time.
-    """
-    await connection.execute(
-        _MOVE,
-        {
-            "run_id": run.run_id,
-            "from_status": run.facts.status.value,
-            "from_desired": run.facts.desired.value,
-            "status": facts.status.value,
-            "desired": facts.desired.value,
-            "cause": facts.cause.value,
-            "message": message,
-            "is_final": is_final_status(facts.status),
-            "retry_after_s": retry_after_s,
-        },
-    )
-
-
-async def run_ids_of(connection: Connection, party_run_ids: list[str]) -> list[str]:
-    """Return the runs that these party runs belong to."""
-    statement = (
-        select(party_runs.c.run_id).where(party_runs.c.party_run_id.in_(party_run_ids)).distinct()
-    )
-    return list((await connection.execute(statement)).scalars())
 
 
 async def get_run(connection: Connection, run_id: str) -> Run:
@@ -272,6 +177,22 @@ async def _with_party_runs(connection: Connection, rows: Any) -> list[Run]:
             ended_at=row.ended_at,
             retry_of=row.retry_of,
             retry_at=row.retry_at,
+        )
+        for row in rows
+    ]
+
+
+def _locked(rows: Sequence[Any]) -> list[LockedRun]:
+    return [
+        LockedRun(
+            run_id=row["run_id"],
+            task_id=row["task_id"],
+            facts=RunFacts(
+                status=RunStatus(row["status"]),
+                desired=Desired(row["desired"]),
+                cause=known(row["cause"]),
+            ),
+            retry_due=row["retry_due"],
         )
         for row in rows
     ]

@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, true, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from flow_contract.errors import AlreadyExists, Kind, NotFound
 from flow_contract.ids import name_key
-from flow_contract.lifecycle import RunStatus
-from flow_contract.runs import PartyRun
-from flow_contract.tasks import Task, TaskSpec
-from flow_server.domain.retries import announcement
+from flow_contract.tasks import TaskSpec
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import from_federate_data, to_federate_data
-from flow_server.storage.party_runs import party_runs_of
-from flow_server.storage.tables import runs, tasks
+from flow_server.storage.statements import Statement
+from flow_server.storage.tables import tasks
 
-# What a task shows of a run.
-_SHOWN = (runs.c.run_id, runs.c.status, runs.c.message, runs.c.moved_at, runs.c.retry_at)
+# In one order everywhere, so that two batches never wait for each other in a circle.
+_LOCK = Statement(
+    """
+    SELECT task_id, name, template_id, remark, federate_data, run_count, latest_run_id FROM tasks
+    WHERE task_id = ANY(CAST(:task_ids AS text[])) ORDER BY task_id FOR UPDATE
+    """
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,25 @@ async def lock_task(connection: Connection, task_id: str) -> LockedTask:
     return _locked(row)
 
 
+async def lock_tasks(connection: Connection, task_ids: list[str]) -> dict[str, LockedTask]:
+    """Return those of these tasks that there are, by id, and hold them."""
+    rows = await _LOCK.rows(connection, task_ids=task_ids)
+    return {
+        row["task_id"]: LockedTask(
+            task_id=row["task_id"],
+            spec=TaskSpec(
+                name=row["name"],
+                template_id=row["template_id"],
+                remark=row["remark"],
+                federate_data=to_federate_data(row["federate_data"]),
+            ),
+            run_count=row["run_count"],
+            run_id=row["latest_run_id"],
+        )
+        for row in rows
+    }
+
+
 async def lock_task_if_free(connection: Connection, task_id: str) -> LockedTask | None:
     """Return the task and hold it, None if it is gone or somebody else holds it."""
     statement = select(tasks).where(tasks.c.task_id == task_id).with_for_update(skip_locked=True)
@@ -81,57 +102,11 @@ async def lock_task_if_free(connection: Connection, task_id: str) -> LockedTask 
     return None if row is None else _locked(row)
 
 
-async def set_latest_run(
-    connection: Connection, task_id: str, *, run_id: str, run_count: int
-) -> None:
-    """Make `run_id` the run that the task's status comes from."""
-    await connection.execute(
-        update(tasks)
-        .where(tasks.c.task_id == task_id)
-        .values(latest_run_id=run_id, run_count=run_count, modify_time=func.now())
-    )
-
-
-async def get_task(connection: Connection, task_id: str, run_id: str | None = None) -> Task:
-    """Return one task with the status of its newest run, or of `run_id`.
-
-    If it has no such run, it looks as if it had never been started.
-
-    Raises:
-        NotFound: there is no such task.
-    """
-    wanted = tasks.c.latest_run_id if run_id is None else run_id
-    statement = (
-        select(tasks, *_SHOWN)
-        .outerjoin(runs, (runs.c.run_id == wanted) & (runs.c.task_id == tasks.c.task_id))
-        .where(tasks.c.task_id == task_id)
-    )
-    row = (await connection.execute(statement)).one_or_none()
-    if row is None:
+async def require_task(connection: Connection, task_id: str) -> None:
+    """Raise NotFound if there is no such task."""
+    statement = select(tasks.c.task_id).where(tasks.c.task_id == task_id)
+    if (await connection.execute(statement)).one_or_none() is None:
         raise not_found(task_id)
-    return (await _with_party_runs(connection, [row]))[0]
-
-
-async def list_tasks(
-    connection: Connection, *, federated_id: str, offset: int, limit: int
-) -> tuple[list[Task], int]:
-    """Return one page, oldest first, and the number of all that match.
-
-    Only tasks that name `federated_id`; "" matches all.
-    """
-    matches = _matches(federated_id)
-    page = (
-        select(tasks, *_SHOWN)
-        .outerjoin(runs, runs.c.run_id == tasks.c.latest_run_id)
-        .where(matches)
-        .order_by(tasks.c.create_time, tasks.c.task_id)
-        .offset(offset)
-        .limit(limit)
-    )
-    count = select(func.count()).select_from(tasks).where(matches)
-    rows = (await connection.execute(page)).all()
-    total = (await connection.execute(count)).scalar_one()
-    return await _with_party_runs(connection, rows), total
 
 
 async def delete_task(connection: Connection, task_id: str) -> None:
@@ -147,17 +122,6 @@ def not_found(task_id: str) -> NotFound:
         subject_id=task_id[:64],
         field="task_id",
     )
-
-
-async def _with_party_runs(connection: Connection, rows: Any) -> list[Task]:
-    by_run = await party_runs_of(connection, [row.run_id for row in rows if row.run_id])
-    return [_task(row, by_run.get(row.run_id, ())) for row in rows]
-
-
-def _matches(federated_id: str) -> ColumnElement[bool]:
-    if not federated_id:
-        return true()
-    return tasks.c.federate_data.contains([{"federated_id": federated_id}])
 
 
 def _row(spec: TaskSpec) -> dict[str, Any]:
@@ -191,26 +155,4 @@ def _locked(row: Row[Any]) -> LockedTask:
         spec=_spec(row),
         run_count=row.run_count,
         run_id=row.latest_run_id,
-    )
-
-
-def _shown(row: Row[Any]) -> tuple[RunStatus, str]:
-    # The run has failed and stays so; the task it belongs to has not, as long as it is repeated.
-    if row.retry_at is not None:
-        return RunStatus.PENDING, announcement(row.retry_at, row.message)
-    return RunStatus(row.status), row.message
-
-
-def _task(row: Row[Any], party_runs: tuple[PartyRun, ...]) -> Task:
-    started = row.run_id is not None
-    status, message = _shown(row) if started else (None, "")
-    return Task(
-        task_id=row.task_id,
-        spec=_spec(row),
-        status=status,
-        run_id=row.run_id,
-        run_message=message,
-        party_runs=party_runs if started else None,
-        create_time=row.create_time,
-        modify_time=max(row.modify_time, row.moved_at) if started else row.modify_time,
     )

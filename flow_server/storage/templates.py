@@ -10,7 +10,15 @@ from flow_contract.ids import name_key
 from flow_contract.templates import Template, TemplateSpec
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import from_template_spec, to_template_spec
+from flow_server.storage.statements import Statement
 from flow_server.storage.tables import templates
+
+_FIND = Statement(
+    """
+    SELECT template_id, spec, create_time, modify_time FROM templates
+    WHERE template_id = ANY(CAST(:template_ids AS text[]))
+    """
+)
 
 
 async def insert_template(connection: Connection, template_id: str, spec: TemplateSpec) -> None:
@@ -56,6 +64,20 @@ async def get_template(connection: Connection, template_id: str) -> Template:
     if row is None:
         raise not_found(template_id)
     return _template(row)
+
+
+async def templates_of(connection: Connection, template_ids: list[str]) -> dict[str, Template]:
+    """Return those of these templates that there are, by id."""
+    rows = await _FIND.rows(connection, template_ids=template_ids)
+    return {
+        row["template_id"]: Template(
+            template_id=row["template_id"],
+            spec=to_template_spec(row["spec"]),
+            create_time=row["create_time"],
+            modify_time=row["modify_time"],
+        )
+        for row in rows
+    }
 
 
 async def list_templates(

@@ -13,6 +13,7 @@ from party_agent.identity import files
 from party_agent.identity.explain import why_no_tls
 from party_agent.identity.files import Identity, IdentityMissing, IdentityUnusable
 from party_agent.identity.keys import CertificateUnfit, check_time
+from party_agent.settings import AgentSettings
 
 Options = Sequence[tuple[str, int | str]]
 
@@ -82,6 +83,21 @@ class IdentityDoor:
                 f"agent is {self._party!r}'s; restart the agent"
             )
         return identity
+
+
+def door_of(settings: AgentSettings, clock: Clock) -> Door:
+    """Return how the settings say that the server is dialled.
+
+    Raises:
+        IdentityMissing: by an identity, and there is no directory to have one in.
+    """
+    if settings.insecure:
+        return PlainDoor(settings.server)
+    if settings.state_dir is None:
+        raise IdentityMissing("an agent without a state directory has no identity: --state-dir")
+    return IdentityDoor(
+        settings.state_dir, target=settings.server, party=settings.party, clock=clock
+    )
 
 
 def secure_channel(identity: Identity, target: str, options: Options) -> grpc.aio.Channel:

@@ -60,8 +60,8 @@ SENTENCES: dict[Reason, str] = {
         "The workload used more memory than it may; raise resources.memory_bytes or use less."
     ),
     Reason.TIMED_OUT: (
-        "The workload ran longer than the template's run_timeout_s and was stopped; "
-        "raise the limit, or do less."
+        "The workload ran longer than the template's run_timeout_s or the site's rule "
+        "limits.max_run_time_s and was stopped; raise the limit, or do less."
     ),
     Reason.COMMAND_NOT_FOUND: (
         "The image does not hold the command, or it is not executable; check the template's "

@@ -12,7 +12,7 @@ from flow_contract.reasons import Reason
 from party_agent.contact import Contact
 from party_agent.gpus import GpuInventory
 from party_agent.journal import Journal
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.reporter import Reporter
 from party_agent.runtime.memory import MemoryRuntime
 from party_agent.runtime.memory_state import MemoryState

@@ -105,6 +105,16 @@ class Flaky:
         return call
 
 
+class OpenGate:
+    """Lets everybody pass."""
+
+    async def passes(self, unit):
+        return True
+
+    def still_waits(self, unit):
+        return False
+
+
 class Ear:
     """Takes every report off a reporter, as a server would; acknowledges if told to."""
 

@@ -62,7 +62,9 @@ def test_a_bad_value_names_its_option_and_ends_with_2(arguments, words):
 
 
 def test_all_problems_are_said_at_once():
-    result = CliRunner().invoke(agent, ["--insecure", "--server", "x", "--party", "", "--data", "y"])
+    result = CliRunner().invoke(
+        agent, ["--insecure", "--server", "x", "--party", "", "--data", "y"]
+    )
     assert all(option in result.output for option in ("--server:", "--party:", "--data:"))
 
 
@@ -126,13 +128,23 @@ async def test_the_command_serves_until_it_is_told_to_end(tmp_path, number):
     server = await FakeServer().start()
     ready = tmp_path / "ready.json"
     process = run_python(
-        *("-c", START, "--insecure", "--server", server.address, "--party", "a", "--runtime", "memory"),
+        *(
+            "-c",
+            START,
+            "--insecure",
+            "--server",
+            server.address,
+            "--party",
+            "hospital-a",
+            "--runtime",
+            "memory",
+        ),
         *("--state-dir", str(tmp_path / "state"), "--ready-file", str(ready), "--gpus", "x,y"),
         *("--on-exit", "stop", "--log-json"),
     )
     try:
         await until(ready.exists)
-        assert json.loads(ready.read_text())["party"] == "a"
+        assert json.loads(ready.read_text())["party"] == "hospital-a"
         assert list(server.hellos[0].inventory.gpu_ids) == ["x", "y"]
         server.assign(make_assignment())
         await server.until_state(PartyRunState.RUNNING)
@@ -152,7 +164,17 @@ async def test_the_command_serves_until_it_is_told_to_end(tmp_path, number):
 async def test_a_directory_in_use_is_said_in_one_line(tmp_path):
     server = await FakeServer().start()
     arguments = (
-        *("-c", START, "--insecure", "--server", server.address, "--party", "a", "--runtime", "memory"),
+        *(
+            "-c",
+            START,
+            "--insecure",
+            "--server",
+            server.address,
+            "--party",
+            "hospital-a",
+            "--runtime",
+            "memory",
+        ),
         *("--state-dir", str(tmp_path)),
     )
     first = run_python(*arguments)

@@ -7,13 +7,13 @@ from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import SENTENCES, Reason
 from party_agent import endings
 from party_agent.controller import Controller, retry_delay_s
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.runtime.memory import MemoryRuntime
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.port import Observation, Phase, RuntimeRefused
 from party_agent.unit import Status, StopStage, Unit, new_unit
 from party_agent.workload import make_workload
-from tests.agent.fakes import Flaky, make_assignment, make_spec
+from tests.agent.fakes import Flaky, OpenGate, make_assignment, make_spec
 
 S = PartyRunState
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -37,6 +37,7 @@ class Bench:
             runtime=self.runtime,
             make_workload=self.make_workload,
             now=lambda: NOW,
+            gate=OpenGate(),
         )
 
     async def make_workload(self, unit):

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from flow_contract.lifecycle import PartyRunState
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.retention import CLEAN_EVERY_S
 from party_agent.runtime.port import PulledImage, RuntimeUnavailable
 from party_agent.workload import make_workload

@@ -112,11 +112,11 @@ async def test_many_agents_live_in_one_loop_with_a_connection_each(server):
     agents = [
         Agent(
             AgentSettings(
-                insecure=True, server=server.address, party=f"party-{number}", runtime="memory"
+                insecure=True, server=server.address, party="hospital-a", runtime="memory"
             ),
             MemoryRuntime(),
         )
-        for number in range(50)
+        for _ in range(50)
     ]
     running = [asyncio.create_task(agent.run()) for agent in agents]
     await asyncio.gather(*(agent.connected.wait() for agent in agents))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import GpuRequest, Resources
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.workload import make_workload
 from tests.agent.fakes import make_assignment, make_spec, until
 from tests.agent.place import Place

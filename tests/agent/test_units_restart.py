@@ -5,7 +5,7 @@ import pytest
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import GpuRequest, Resources
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.workload import make_workload
 from tests.agent.fakes import make_spec, until
 

@@ -5,17 +5,18 @@ import pytest
 
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
-from party_agent.policy import Site
+from party_agent.policy.rules import quick_rules
+from party_agent.policy.site import Site
 from party_agent.runtime.port import Bind, RuntimeRefused
-from party_agent.workload import make_output, make_workload
+from party_agent.workload import environment, make_output, make_workload
 from tests.agent.fakes import make_spec
 
 
 def test_a_workload_is_told_who_and_where_it_is(tmp_path):
-    site = Site(data={"scans": tmp_path})
+    site = Site(rules=quick_rules({"scans": tmp_path}))
     spec = make_spec(
         rank=1,
-        env={"LR": "0.1", "FEDFLOW_RANK": "9"},
+        env={"LR": "0.1"},
         hyper_parameter=("lr=0.1", 'quote"'),
         epochs=3,
         federated_data="scans",
@@ -40,6 +41,11 @@ def test_a_workload_is_told_who_and_where_it_is(tmp_path):
         Bind(source=tmp_path, target="/data"),
         Bind(source=tmp_path / "outputs" / "run1", target="/output", writable=True),
     )
+
+
+def test_what_a_workload_is_told_can_not_be_written_over():
+    spec = make_spec(rank=1, env={"FEDFLOW_RANK": "9"})
+    assert environment(spec, has_output=False)["FEDFLOW_RANK"] == "1"
 
 
 def test_a_workload_without_data_is_promised_none():

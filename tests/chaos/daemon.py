@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_S = 0.02
 START_S = 120.0
+END_S = 60.0
 
 
 class Daemon:
@@ -24,6 +25,8 @@ class Daemon:
         self.ready_file = folder / f"{name}.ready"
         self.log = folder / f"{name}.log"
         self.surprises: list[int] = []
+        # What the next start is told besides.
+        self.more: tuple[str, ...] = ()
         self._arguments = [*arguments, "--ready-file", str(self.ready_file)]
         self._env = {**os.environ, **env, "PYTHONPATH": f"{ROOT / 'sdk'}{os.pathsep}{ROOT}"}
         self._process: asyncio.subprocess.Process | None = None
@@ -62,12 +65,22 @@ class Daemon:
     async def ended(self) -> None:
         """Return when it has ended, which somebody must have seen to."""
         if self._keeper is not None:
-            await self._keeper
-            self._keeper = None
+            # Whoever waits may be cancelled; who keeps it must not be, or nobody would.
+            await asyncio.wait({self._keeper})
+            keeper, self._keeper = self._keeper, None
+            keeper.result()
 
-    async def end(self, number: signal.Signals) -> None:
+    async def end(self, number: signal.Signals, *, within_s: float = END_S) -> bool:
+        """Return whether it ended by itself in time; killed where it didn't."""
         self.strike(number)
-        await self.ended()
+        try:
+            async with asyncio.timeout(within_s):
+                await self.ended()
+        except TimeoutError:
+            self.signal(signal.SIGKILL)
+            await self.ended()
+            return False
+        return True
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -77,7 +90,8 @@ class Daemon:
     async def _spawn(self) -> None:
         self.ready_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "flow_server_sdk.cli"]
-        command += ["--die-with-parent", str(os.getpid()), *self._arguments]
+        command += ["--die-with-parent", str(os.getpid())]
+        command += [*self._arguments, *self.more]
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,

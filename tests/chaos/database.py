@@ -25,6 +25,15 @@ _KEY = 4711
 _POLL_S = 0.01
 _HELD_S = 5.0
 
+# What asyncpg raises where a connection, its server or its protocol broke off under it.
+BROKEN = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
 # Processes are killed here, never the machine: what is written need not reach the disk.
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
 
@@ -120,15 +129,19 @@ async def connect(url: str, within_s: float = 120.0) -> asyncpg.Connection:
         while True:
             try:
                 return await asyncpg.connect(url, timeout=10)
-            except (OSError, asyncpg.PostgresError, TimeoutError):
+            except BROKEN:
                 await asyncio.sleep(0.1)
 
 
 @contextlib.asynccontextmanager
 async def commit_held(url: str) -> AsyncIterator[None]:
-    """Enter while a commit is under way that can't finish before this block ends."""
+    """Enter while a commit is under way that can't finish before this block ends.
+
+    Entered all the same if none comes, or if the database breaks off what is asked of it: it
+    may be what another fault is about to hurt.
+    """
     connection = None
-    with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+    with contextlib.suppress(*BROKEN):
         connection = await asyncpg.connect(url, timeout=10)
         await connection.execute("SELECT pg_advisory_lock($1)", _KEY)
         async with asyncio.timeout(_HELD_S):

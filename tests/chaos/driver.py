@@ -1,22 +1,24 @@
 """Plays one schedule over one place, and asks the oracle."""
 
 import asyncio
-import contextlib
 import uuid
 from typing import Any
 
-from flow_contract.errors import FlowError, Unavailable
+from flow_contract.errors import FlowError
 from tests.chaos.faults import Faults
 from tests.chaos.oracle import Oracle
+from tests.chaos.parties import REFUSED, insist
 from tests.chaos.place import PARTIES, Place
 from tests.chaos.schedule import Schedule, Step, probe
 from tests.chaos.steps import DiskLog, EngineLog, Progress
+from tests.chaos.toll import Toll
 from tests.chaos.workload import open_gates, template
 
 # Generous: a machine of two cores may be busy with everything else.
 FINAL_S = 60.0
 _AGAIN_S = 0.1
 _NOT_ACTIVE = 10303
+_NOT_FOUND = 10400
 
 
 class Stuck(Exception):
@@ -34,43 +36,32 @@ class Player:
 
     async def play(self, schedule: Schedule) -> list[str]:
         """Return what the oracle found wrong, nothing where all is well."""
-        for daemon in self._place.daemons:
+        for site in self._place.sites:
+            await site.be_ready(drains=site.number in schedule.drains("agent"))
+        for daemon in self._place.servers:
             await daemon.ready()
-        tasks = await self._tasks(schedule)
+        tasks = await insist(lambda: self._make_tasks(schedule))
         progress = self._log.progress = Progress()
         shown: dict[str, dict[str, Any]] = {}
-        findings: list[str] = []
+        toll = Toll()
         try:
-            shown = await self._run(schedule, tasks, progress)
+            shown = await self._run(schedule, tasks, progress, toll)
         except* (Stuck, FlowError, TimeoutError) as problems:
             # What is stuck is shown with what the oracle sees of it.
-            findings += [repr(problem) for problem in _leaves(problems)]
+            toll.findings += [repr(problem) for problem in _leaves(problems)]
         finally:
             self._log.progress = None
-        findings += await self._oracle.judge(tasks, shown)
-        return findings
+        return toll.findings + await self._oracle.judge(schedule, tasks, shown, toll)
 
     async def probe(self) -> list[str]:
         """Run once over everything, with every GPU there is: nothing may be left held."""
         last = probe(self._place.kind)
         return [f"the last probe: {finding}" for finding in await self.play(last)]
 
-    async def _tasks(self, schedule: Schedule) -> list[str]:
-        async with asyncio.timeout(FINAL_S):
-            while True:
-                # A server may still be finding its database again.
-                with contextlib.suppress(Unavailable):
-                    return await self._make_tasks(schedule)
-                await asyncio.sleep(_AGAIN_S)
-
     async def _make_tasks(self, schedule: Schedule) -> list[str]:
-        sdk, work = self._place.sdk, schedule.work
+        sdk = self._place.sdk
         name = f"seed {schedule.seed} {uuid.uuid4().hex[:8]}"
-        made = _must(
-            await sdk.template.create(
-                name=name, **template(work, schedule.kind.runtime, schedule.repeats)
-            )
-        )
+        made = _must(await sdk.template.create(name=name, **template(schedule)))
         data = [{"federated_id": PARTIES[site], "federated_data": "d"} for site in schedule.sites]
         tasks = []
         for number in range(1 + schedule.rivals):
@@ -84,16 +75,16 @@ class Player:
         return tasks
 
     async def _run(
-        self, schedule: Schedule, tasks: list[str], progress: Progress
+        self, schedule: Schedule, tasks: list[str], progress: Progress, toll: Toll
     ) -> dict[str, dict[str, Any]]:
         async with asyncio.TaskGroup() as group:
             faults = [
-                (fault.step, group.create_task(self._faults.bring(fault, progress)))
+                (fault, group.create_task(self._faults.bring(fault, progress, toll)))
                 for fault in schedule.faults
             ]
-            starting = group.create_task(self._start(tasks))
+            starting = group.create_task(self._start(schedule, tasks))
             progress.see(Step.STARTING, schedule.sites)
-            early = [task for step, task in faults if step <= Step.RUNNING]
+            early = [task for fault, task in faults if fault.step <= Step.RUNNING]
             ending = group.create_task(self._end(schedule, tasks[0], progress, starting, early))
             await starting
             waits = {
@@ -111,11 +102,12 @@ class Player:
                     await fault
                 return {task_id: await wait for task_id, wait in waits.items()}
 
-    async def _start(self, tasks: list[str]) -> None:
+    async def _start(self, schedule: Schedule, tasks: list[str]) -> None:
+        fine = (REFUSED,) if schedule.drains("agent") | schedule.drains("party") else ()
         for number, task_id in enumerate(tasks):
             if number:
                 open_gates(self._place, task_id)
-            await self._insist(self._place.sdk.task.start, task_id)
+            await self._insist(self._place.sdk.task.start, task_id, fine=fine)
 
     async def _end(
         self,
@@ -136,7 +128,8 @@ class Player:
             await asyncio.gather(*early)
             await self._seen_running(task_id)
         progress.see(Step.ENDING, schedule.sites)
-        open_gates(self._place, task_id)
+        if not (reached and schedule.overrun):
+            open_gates(self._place, task_id)
 
     async def _seen_running(self, task_id: str) -> None:
         """A run whose parts are all repaired and that can't end yet must show as running."""
@@ -145,44 +138,34 @@ class Player:
             async with asyncio.timeout(FINAL_S):
                 while data.get("status") not in ("Running", "Succeeded", "Failed", "Cancelled"):
                     await asyncio.sleep(_AGAIN_S)
-                    answer = await self._answer(self._place.sdk.task.get, task_id)
+                    answer = await insist(lambda: self._place.sdk.task.get(task_id))
                     data = answer["data"] or {}
         except TimeoutError:
             states = [(item["federated_id"], item["state"]) for item in data["party_status"]]
             raise Stuck(f"running everywhere, and shown as {data['status']}: {states}") from None
 
     async def _wait(self, task_id: str, progress: Progress | None) -> dict[str, Any]:
-        async def wait(task: str) -> dict[str, Any]:
+        async def wait() -> dict[str, Any]:
             return await self._place.sdk.task.wait(
-                task, on_change=progress.see_task if progress else None
+                task_id, on_change=progress.see_task if progress else None
             )
 
         try:
             async with asyncio.timeout(FINAL_S):
-                return _must(await self._answer(wait, task_id))
+                answer = await insist(wait)
+                while answer["ret_code"] == _NOT_FOUND:
+                    # A wait that was cut off, and whose run retention took meanwhile: whoever
+                    # asks anew is told of the newest run, which always stays.
+                    answer = await insist(wait)
+                return _must(answer)
         except TimeoutError:
             raise Stuck(f"task {task_id} has no final status after {FINAL_S:.0f} s") from None
 
     async def _insist(self, call: Any, task_id: str, *, fine: tuple[int, ...] = ()) -> None:
         request_id = uuid.uuid4().hex
-
-        async def ask(task: str) -> dict[str, Any]:
-            return await call(task, request_id=request_id)
-
-        answer = await self._answer(ask, task_id)
+        answer = await insist(lambda: call(task_id, request_id=request_id))
         if answer["ret_code"] not in (0, *fine):
             raise Stuck(f"{call.__name__} was answered {answer}")
-
-    async def _answer(self, call: Any, task_id: str) -> dict[str, Any]:
-        """Ask until somebody answers."""
-        async with asyncio.timeout(FINAL_S):
-            while True:
-                try:
-                    return await call(task_id)
-                except FlowError as error:
-                    if not error.retryable:
-                        raise
-                    await asyncio.sleep(_AGAIN_S)
 
 
 def _must(answer: dict[str, Any]) -> dict[str, Any]:

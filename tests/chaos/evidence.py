@@ -1,13 +1,17 @@
 """How often a workload started and how it ended, by whoever ran it and not by Fedflow's rows."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.chaos.steps import EngineLog
+from tests.chaos.place import Place
+from tests.chaos.steps import DiskLog, EngineLog
 
 # SIGKILL and SIGTERM, as every engine reports them.
 _BY_SIGNAL = frozenset({137, 143})
 _NEVER = frozenset({None})
+# What an engine says of a container that ended while it was not there itself.
+_UNSEEN = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,10 @@ class Evidence:
 
     starts: int
     exit_codes: frozenset[int | None]
+
+    def or_unknown(self) -> "Evidence":
+        """Return it for a workload whose runtime was hurt: the code may be lost with it."""
+        return replace(self, exit_codes=self.exit_codes | _NEVER | _BY_SIGNAL | {_UNSEEN})
 
 
 def engine_evidence(log: EngineLog, party_run_id: str) -> Evidence:
@@ -42,3 +50,16 @@ def process_evidence(output: Path) -> Evidence:
     except (FileNotFoundError, ValueError):
         said = frozenset()
     return Evidence(starts=starts, exit_codes=said | _BY_SIGNAL)
+
+
+def started_twice(log: EngineLog | DiskLog, place: Place) -> list[str]:
+    """Return the party runs that started more than once, whether a row still knows them or not."""
+    if isinstance(log, EngineLog):
+        starts = Counter(event.party_run_id for event in log.events if event.action == "start")
+        return [party_run_id for party_run_id, count in starts.items() if count > 1]
+    return [
+        path.parent.name
+        for site in place.sites
+        for path in (site.state_dir / "outputs").glob("*/starts")
+        if process_evidence(path.parent).starts > 1
+    ]

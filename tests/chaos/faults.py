@@ -1,23 +1,15 @@
 """One fault: when its step is there it strikes, lasts, and is repaired."""
 
 import asyncio
-import signal
 from collections import defaultdict
+from datetime import UTC, datetime
 
-from tests.chaos.daemon import Daemon
-from tests.chaos.database import commit_held, signal_all
+from tests.chaos.database import commit_held
+from tests.chaos.parts import Part, part_of
 from tests.chaos.place import Place
-from tests.chaos.proxy import Proxy, Weather
-from tests.chaos.schedule import CUTS, Fault, Harm
+from tests.chaos.schedule import Fault
 from tests.chaos.steps import Progress
-
-_SIGNALS = {
-    Harm.KILL: signal.SIGKILL,
-    Harm.RESTART: signal.SIGTERM,
-    Harm.PAUSE: signal.SIGSTOP,
-}
-# PostgreSQL's own word for "disconnect everybody and leave in order".
-_POSTGRES_SIGNALS = {**_SIGNALS, Harm.RESTART: signal.SIGINT}
+from tests.chaos.toll import Strike, Toll
 
 
 class Faults:
@@ -27,66 +19,28 @@ class Faults:
         self._place = place
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def bring(self, fault: Fault, progress: Progress) -> bool:
+    async def bring(self, fault: Fault, progress: Progress, toll: Toll) -> bool:
         """Return True after strike and repair, False if its step never came."""
         if not await progress.reached(fault.step, [fault.at]):
             return False
         await asyncio.sleep(fault.jitter_s)
         async with self._locks[fault.part]:
-            if fault.in_commit:
-                async with commit_held(self._place.database.url):
-                    self._strike(fault)
-            else:
-                self._strike(fault)
-            await self._struck(fault)
-            await asyncio.sleep(fault.duration_s)
-            await self._repair(fault)
+            part = part_of(self._place, fault, toll)
+            since = datetime.now(UTC)
+            try:
+                await self._strike(part, fault)
+                since = datetime.now(UTC)
+                await part.struck()
+                await asyncio.sleep(fault.duration_s)
+            finally:
+                # Also where this is given up: nothing may stay paused or cut off.
+                toll.strikes.append(Strike(fault=fault, since=since, until=datetime.now(UTC)))
+                await part.repair()
         return True
 
-    def _strike(self, fault: Fault) -> None:
-        if fault.harm in CUTS:
-            self._link(fault.part).set(Weather(fault.harm.value))
-        elif fault.part == "postgres":
-            number = _POSTGRES_SIGNALS[fault.harm]
-            if fault.harm is Harm.PAUSE:
-                self._paused = self._place.database.pid
-                if self._paused is not None:
-                    signal_all(self._paused, number)
-            else:
-                self._place.database.strike(number)
-        elif fault.harm is Harm.PAUSE:
-            self._daemon(fault.part).signal(signal.SIGSTOP)
-        else:
-            self._daemon(fault.part).strike(_SIGNALS[fault.harm])
-
-    async def _struck(self, fault: Fault) -> None:
-        if fault.harm in (Harm.KILL, Harm.RESTART):
-            part = self._place.database if fault.part == "postgres" else self._daemon(fault.part)
-            await part.ended()
-
-    async def _repair(self, fault: Fault) -> None:
-        if fault.harm in CUTS:
-            link = self._link(fault.part)
-            if fault.repair == "reset":
-                link.reset()
-            link.set(Weather.CLEAR)
-        elif fault.part == "postgres" and fault.harm is Harm.PAUSE:
-            if self._paused is not None:
-                signal_all(self._paused, signal.SIGCONT)
-        elif fault.part == "postgres":
-            await self._place.database.restart()
-        elif fault.harm is Harm.PAUSE:
-            self._daemon(fault.part).signal(signal.SIGCONT)
-        else:
-            await self._daemon(fault.part).start()
-
-    def _daemon(self, part: str) -> Daemon:
-        what, _, number = part.partition("-")
-        if what == "agent":
-            return self._place.sites[int(number)].agent
-        return self._place.servers[int(number)]
-
-    def _link(self, part: str) -> Proxy:
-        if part == "client":
-            return self._place.client_link
-        return self._place.sites[int(part.partition("-")[2])].link
+    async def _strike(self, part: Part, fault: Fault) -> None:
+        if not fault.in_commit:
+            await part.strike()
+            return
+        async with commit_held(self._place.database.url):
+            await part.strike()

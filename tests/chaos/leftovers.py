@@ -8,7 +8,7 @@ from typing import Any
 
 import docker
 
-from tests.chaos.place import Place
+from tests.chaos.place import Place, Site
 from tests.engine import connect_or_skip
 
 
@@ -23,11 +23,21 @@ def workload_processes(folder: Path) -> dict[int, bytes]:
     return found
 
 
-def containers_of(client: docker.APIClient, place: Place) -> list[dict[str, Any]]:
-    """Return the containers of this place's agents, workloads and sandboxes."""
-    keys = {site.key for site in place.sites}
-    found = client.containers(all=True, filters={"label": "io.fedflow.agent"})
-    return [each for each in found if each["Labels"]["io.fedflow.agent"] in keys]
+def supervisors(workloads: Path) -> dict[int, str]:
+    """Return the process runtime's supervisors of one site: pid to party run."""
+    found = {}
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            for word in words if any("supervisor.py" in word for word in words) else ():
+                if Path(word).parent == workloads:
+                    found[int(path.name)] = Path(word).name
+    return found
+
+
+def containers_at(client: docker.APIClient, site: Site) -> list[dict[str, Any]]:
+    """Return the containers of one site's agent, workloads and sandboxes."""
+    return client.containers(all=True, filters={"label": f"io.fedflow.agent={site.key}"})
 
 
 def remove_all(place: Place) -> None:
@@ -35,9 +45,10 @@ def remove_all(place: Place) -> None:
     for pid in workload_processes(place.folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    # The private engine takes its own with it.
     if place.kind.runtime == "docker":
-        client = connect_or_skip()
-        for each in containers_of(client, place):
-            with contextlib.suppress(docker.errors.APIError):
-                client.remove_container(each["Id"], force=True)
-        client.close()
+        with contextlib.closing(connect_or_skip()) as client:
+            for site in place.sites:
+                for each in containers_at(client, site):
+                    with contextlib.suppress(docker.errors.APIError):
+                        client.remove_container(each["Id"], force=True)

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from flow_contract.assignments import Report
-from flow_contract.errors import StaleLease
+from flow_contract.errors import PartyUnavailable, StaleLease
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.parties import Inventory
 from flow_contract.tasks import PartyData, StartParameters, TaskSpec
 from flow_server.hub.sessions import Session
 from flow_server.services.tasks import TaskService
-from tests.chaos.model import FINAL, Run, Share
+from tests.chaos.model import FINAL, Run
 
 PARTIES = ("hospital-a", "hospital-b", "hospital-c")
 NEXT = {
@@ -35,6 +35,8 @@ class Reconcile(RuleBasedStateMachine):
         super().__init__()
         self.served = served
         self.epochs, self.connected, self.absent = {}, {}, set()
+        # Drained by their servers, and by their agents until those connect anew.
+        self.drained, self.leaving = set(), set()
         self.runs, self.tasks, self.ids = {}, {}, {}
         self.here, self.told, self.sent = {}, {}, {}
         for party in PARTIES:
@@ -61,6 +63,7 @@ class Reconcile(RuleBasedStateMachine):
         assert epoch == self.epochs.get(party, 0) + 1
         self.epochs[party] = epoch
         self.absent.discard(party)
+        self.leaving.discard(party)
         self.connected[party] = Session(federated_id=party, epoch=epoch)
         self.served.registry.add(self.connected[party])
         self.deliver(party)
@@ -71,6 +74,13 @@ class Reconcile(RuleBasedStateMachine):
         if session is not None:
             self.served.registry.remove(session)
             self.served.do(self.served.parties.disconnect(federated_id=party, epoch=session.epoch))
+
+    @rule(party=parties)
+    def agent_drains(self, party):
+        if party in self.connected:
+            epoch = self.connected[party].epoch
+            self.served.do(self.served.parties.agent_drains(federated_id=party, epoch=epoch))
+            self.leaving.add(party)
 
     @rule(party=parties)
     def deliver(self, party):
@@ -168,19 +178,37 @@ class Reconcile(RuleBasedStateMachine):
                 )
             )
         )
-        run_id = self.served.do(
-            self.served.starts.start(task_id, StartParameters(), request_id="first")
-        )
+        self._start(task_id, named)
+
+    @precondition(lambda self: any(run.status in ENDED for run in self.runs.values()))
+    @rule(data=st.data())
+    def start_again(self, data):
+        """The next run of a task whose newest one has ended."""
+        newest = {task_id: run_id for run_id, task_id in self.tasks.items()}
+        ended = sorted(run_id for run_id in newest.values() if self.runs[run_id].status in ENDED)
+        if ended:
+            run_id = data.draw(st.sampled_from(ended))
+            self._start(self.tasks[run_id], sorted(self.runs[run_id].shares))
+
+    def _start(self, task_id, named):
+        draining = (self.drained | self.leaving) & set(named)
+        again = uuid.uuid4().hex
+        try:
+            self.served.do(self.served.starts.start(task_id, StartParameters(), request_id=again))
+        except PartyUnavailable:
+            assert draining
+        else:
+            assert not draining
+        newest = self.served.sql("SELECT latest_run_id FROM tasks WHERE task_id = $1", task_id)
+        run_id = self.served.do(newest)[0]["latest_run_id"]
         waits = {party for party in named if party not in self.connected or party in self.absent}
-        run = Run(shares={party: Share() for party in named}, waits=waits)
-        run.status = "Pending" if waits else "Started"
+        run = Run.refused(named, draining) if draining else Run.accepted(named, waits)
         self.runs[run_id], self.tasks[run_id] = run, task_id
-        for row in self.served.do(
-            self.served.sql("SELECT * FROM party_runs WHERE run_id = $1", run_id)
-        ):
+        rows = self.served.sql("SELECT * FROM party_runs WHERE run_id = $1", run_id)
+        for row in self.served.do(rows):
             key = (run_id, row["federated_id"])
             self.ids[key] = row["party_run_id"]
-            self.here[key], self.sent[key] = ("pending", 0), []
+            self.here[key], self.sent[key] = (run.shares[key[1]].state, 0), []
         self.compare()
 
     @precondition(lambda self: any(run.status not in ENDED for run in self.runs.values()))
@@ -191,7 +219,29 @@ class Reconcile(RuleBasedStateMachine):
         self.runs[run_id].stop()
         self.compare()
 
+    @rule(party=parties)
+    def drain(self, party):
+        self.served.do(self.served.parties.drain(party))
+        self.drained.add(party)
+
+    @rule(party=parties)
+    def resume(self, party):
+        self.served.do(self.served.parties.resume(party))
+        self.drained.discard(party)
+
     # --- what time does
+
+    @rule()
+    def clean_up(self):
+        """Every task keeps its newest run, and what has not ended."""
+        self.served.do(self.served.retention.sweep())
+        newest = {task_id: run_id for run_id, task_id in self.tasks.items()}
+        for run_id in set(self.runs) - set(newest.values()):
+            for book in (self.here, self.told, self.sent, self.ids):
+                for party in self.runs[run_id].shares:
+                    book.pop((run_id, party), None)
+            del self.runs[run_id], self.tasks[run_id]
+        self.compare()
 
     @rule(party=parties)
     def lease_runs_out(self, party):
@@ -236,6 +286,7 @@ class Reconcile(RuleBasedStateMachine):
                 self.served.sql("SELECT run_id, status, desired, launch_ordered_at FROM runs")
             )
         }
+        assert set(stored) == set(self.runs)
         for run_id, run in self.runs.items():
             row = stored[run_id]
             seen = (row["status"], row["desired"], row["launch_ordered_at"] is not None)

@@ -3,7 +3,9 @@
 Written from the task model's page, not from the code: no table of the contract is used here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 RANK = {"pending": 0, "preparing": 1, "prepared": 2, "launching": 3, "running": 4}
 FINAL = ("succeeded", "failed", "stopped", "refused")
@@ -38,6 +40,18 @@ class Run:
     cancelled: bool = False
     connect_deadline_passed: bool = False
     prepare_deadline_passed: bool = False
+
+    @classmethod
+    def accepted(cls, named: Iterable[str], waits: set[str]) -> Self:
+        status = "Pending" if waits else "Started"
+        return cls(shares={party: Share() for party in named}, waits=waits, status=status)
+
+    @classmethod
+    def refused(cls, named: Iterable[str], draining: set[str]) -> Self:
+        """One that a draining party refused: kept for the history, and nobody hears of it."""
+        ends = {party: "refused" if party in draining else "stopped" for party in named}
+        shares = {party: Share(state=end) for party, end in ends.items()}
+        return cls(shares=shares, status="Failed", desired="stopped")
 
     def report(self, party: str, state: str, sequence: int) -> None:
         share = self.shares[party]

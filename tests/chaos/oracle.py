@@ -1,20 +1,27 @@
 """Says what is wrong after a schedule, from PostgreSQL, the engine and the sites' disks alone."""
 
 import asyncio
+import contextlib
 from itertools import pairwise
 from typing import Any
 
 import asyncpg
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 
 from flow_contract.lifecycle import PartyRunState, RunStatus, is_final, is_final_status
 from tests.chaos.database import connect
-from tests.chaos.evidence import Evidence, engine_evidence, process_evidence
-from tests.chaos.leftovers import containers_of, workload_processes
+from tests.chaos.evidence import Evidence, engine_evidence, process_evidence, started_twice
+from tests.chaos.leftovers import containers_at, workload_processes
+from tests.chaos.obeyed import drain_findings, limit_findings
 from tests.chaos.paths import path_findings
-from tests.chaos.place import Place, Site
+from tests.chaos.place import KEPT_RUNS, Place, Site
+from tests.chaos.schedule import Schedule
 from tests.chaos.steps import DiskLog, EngineLog
+from tests.chaos.toll import Toll
 
 CLEAN_S = 60.0
+SWEPT_S = 30.0
 _LOOK_EVERY_S = 0.05
 
 
@@ -26,11 +33,19 @@ class Oracle:
         self._log = log
         self._sites = {site.party: site for site in place.sites}
 
-    async def judge(self, tasks: list[str], shown: dict[str, dict[str, Any]]) -> list[str]:
+    async def judge(
+        self,
+        schedule: Schedule,
+        tasks: list[str],
+        shown: dict[str, dict[str, Any]],
+        toll: Toll,
+    ) -> list[str]:
         """Return one sentence per promise that was broken; `shown` is what the SDK's wait said."""
         connection = await connect(self._place.database.url)
         try:
-            findings = await self._judge(connection, tasks, shown)
+            findings = await self._judge(connection, schedule, [*tasks, *toll.refused], shown, toll)
+            if self._place.kind.keeps_by_number:
+                findings += await _kept_too_many(connection)
         finally:
             await connection.close()
         for daemon in self._place.daemons:
@@ -39,10 +54,16 @@ class Oracle:
         return findings + self._place.complaints()
 
     async def _judge(
-        self, connection: asyncpg.Connection, tasks: list[str], shown: dict[str, dict[str, Any]]
+        self,
+        connection: asyncpg.Connection,
+        schedule: Schedule,
+        tasks: list[str],
+        shown: dict[str, dict[str, Any]],
+        toll: Toll,
     ) -> list[str]:
         party_runs = await connection.fetch(
-            "SELECT party_runs.*, runs.launch_ordered_at, runs.task_id FROM party_runs"
+            "SELECT party_runs.*, runs.launch_ordered_at, runs.task_id, runs.created_at"
+            " FROM party_runs"
             " JOIN runs USING (run_id) WHERE task_id = ANY($1)",
             tasks,
         )
@@ -57,8 +78,11 @@ class Oracle:
             told = shown.get(run["task_id"])
             if run["is_latest"] and told is not None and told["status"] != run["status"]:
                 findings.append(f"wait said {told['status']}, the row says {run['status']}")
+        doubled = await asyncio.to_thread(started_twice, self._log, self._place)
+        findings += [f"party run {each} was started twice" for each in doubled]
         for row in party_runs:
-            findings += self._of_party_run(row)
+            findings += self._of_party_run(row, toll)
+            findings += limit_findings(row, schedule, toll) + drain_findings(row, toll)
             events = await connection.fetch(
                 "SELECT * FROM events WHERE party_run_id = $1 ORDER BY event_id",
                 row["party_run_id"],
@@ -66,15 +90,13 @@ class Oracle:
             findings += path_findings(row, events)
         return findings + await _gpus_held_twice(connection)
 
-    def _of_party_run(self, row: asyncpg.Record) -> list[str]:
+    def _of_party_run(self, row: asyncpg.Record, toll: Toll) -> list[str]:
         who = f"party run {row['party_run_id']} of {row['federated_id']}"
         site = self._sites[row["federated_id"]]
-        found = self._evidence(site, row["party_run_id"])
+        found = self._evidence(site, row["party_run_id"], toll)
         findings = []
         if not is_final(PartyRunState(row["state"])):
             findings.append(f"{who} is {row['state']} for ever")
-        if found.starts > 1:
-            findings.append(f"{who} was started {found.starts} times")
         if found.starts and row["launch_ordered_at"] is None:
             findings.append(f"{who} was started, and its run was never launched")
         if row["exit_code"] not in found.exit_codes:
@@ -91,10 +113,13 @@ class Oracle:
             findings.append(f"{who} lost reports: {counted} counted, {journaled} journaled")
         return findings
 
-    def _evidence(self, site: Site, party_run_id: str) -> Evidence:
-        if isinstance(self._log, EngineLog):
-            return engine_evidence(self._log, party_run_id)
-        return process_evidence(site.output(party_run_id))
+    def _evidence(self, site: Site, party_run_id: str, toll: Toll) -> Evidence:
+        if isinstance(self._log, EngineLog) and not site.is_private:
+            found = engine_evidence(self._log, party_run_id)
+        else:
+            found = process_evidence(site.output(party_run_id))
+        hurt = site.is_private and toll.touched("engine")
+        return found.or_unknown() if hurt or party_run_id in toll.vanished else found
 
     async def _left_behind(self, party_run_ids: set[str]) -> list[str]:
         """Wait until the sites hold nothing of these; return what they still hold then."""
@@ -114,16 +139,40 @@ class Oracle:
             for party_run_id in site.journaled() & party_run_ids
         ]
         if isinstance(self._log, EngineLog):
-            found = await asyncio.to_thread(containers_of, self._log.client, self._place)
-            return left + [
-                f"container {each['Names']} is left: {each['Status']}"
-                for each in found
-                if each["Labels"]["io.fedflow.role"] == "workload"
-            ]
+            return left + await asyncio.to_thread(self._containers)
         return left + [
             f"process {pid} is left: {command}"
             for pid, command in workload_processes(self._place.folder).items()
         ]
+
+    def _containers(self) -> list[str]:
+        left = []
+        for site in self._place.sites:
+            try:
+                with contextlib.closing(site.engine_client()) as client:
+                    found = containers_at(client, site)
+            except (DockerException, RequestException) as error:
+                left.append(f"the engine of {site.party} does not answer: {error}")
+                continue
+            left += [
+                f"container {each['Names']} is left: {each['Status']}"
+                for each in found
+                if each["Labels"]["io.fedflow.role"] == "workload"
+            ]
+        return left
+
+
+async def _kept_too_many(connection: asyncpg.Connection) -> list[str]:
+    """Wait until the server has swept; return the tasks of which it keeps too many runs then."""
+    left: list[asyncpg.Record] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SWEPT_S):
+            while left := await connection.fetch(  # noqa: ASYNC110  a deletion tells nobody
+                "SELECT task_id, count(*) FROM runs GROUP BY task_id HAVING count(*) > $1",
+                KEPT_RUNS,
+            ):
+                await asyncio.sleep(_LOOK_EVERY_S)
+    return [f"task {row['task_id']} keeps {row['count']} runs, not {KEPT_RUNS}" for row in left]
 
 
 async def _gpus_held_twice(connection: asyncpg.Connection) -> list[str]:

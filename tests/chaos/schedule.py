@@ -1,10 +1,10 @@
 """What one seed means: a run, how it ends, and the faults at the steps of its life."""
 
-import random
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import NamedTuple, Self
 
-from tests.chaos.place import GPUS, LEASE_S, PARTIES, Kind
+from tests.chaos.place import GPUS, PARTIES, Kind
 
 
 class Step(IntEnum):
@@ -30,16 +30,45 @@ class Harm(StrEnum):
     SILENT = "silent"
     LATE = "late"
     TRICKLE = "trickle"
+    # Packets vanish in the kernel: nobody is told, nothing new connects.
+    DROP = "drop"
+    # Takes no new work: an agent by its signal, a party by its server.
+    DRAIN = "drain"
+    # Removed behind its agent's back, the runtime's record of it included.
+    VANISH = "vanish"
 
 
 CUTS = (Harm.RESET, Harm.SILENT, Harm.LATE, Harm.TRICKLE)
+
+
+# Bumped when the draw changes. What is drawn on top of it is the version's alone: a seed of an
+# earlier one means what it meant.
+VERSION = 2
+
+
+class Seed(NamedTuple):
+    """A number, and the version of the draw that it was found with."""
+
+    number: int
+    version: int = VERSION
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `817`, or `1:817` of an earlier version."""
+        version, colon, number = text.strip().rpartition(":")
+        return cls(int(number), int(version) if colon else VERSION)
+
+    def __str__(self) -> str:
+        earlier = "" if self.version == VERSION else f"{self.version}:"
+        return f"{earlier}{self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """At `step` of site `at`, `jitter_s` later, `harm` comes over `part` for `duration_s`.
 
-    `part` is server-N, agent-N, postgres, client (its link) or link-N (an agent's).
+    `part` is server-N, agent-N, postgres, client (its link), link-N (an agent's), party-N (as
+    the server sees it), workload-N (what runs there) or engine (the private one of one site).
     `in_commit`: not before the next report is in the middle of its COMMIT.
     `repair`: restart, continue, heal, or heal by resetting what was silent.
     """
@@ -70,14 +99,24 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the template says of time and failure; None for nothing."""
+
+    run_timeout_s: int | None = None
+    stop_after_s: int | None = None
+    on_nonzero_exit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """`stop_at` None lets the run end by itself; `rivals` runs want the same GPUs after it.
 
     `repeats`: how often a run that the infrastructure failed is made again.
+    `overrun`: the gate stays shut, and only the template's limit ends the run.
     `calm`: the gate opens when everything up to then is repaired and the run is seen running.
     """
 
-    seed: int
+    seed: Seed
     kind: Kind
     sites: tuple[int, ...]
     work: Work
@@ -86,6 +125,16 @@ class Schedule:
     rivals: int
     faults: tuple[Fault, ...]
     repeats: int = 0
+    limits: Limits = Limits()
+    overrun: bool = False
+
+    def drains(self, what: str) -> set[int]:
+        """Return the numbers of the agents, or parties, that some fault drains."""
+        return {
+            int(fault.part.partition("-")[2])
+            for fault in self.faults
+            if fault.harm is Harm.DRAIN and fault.part.startswith(what)
+        }
 
 
 def probe(kind: Kind) -> Schedule:
@@ -93,7 +142,7 @@ def probe(kind: Kind) -> Schedule:
     gpus = len(GPUS) if kind.runtime == "process" else 0
     work = Work(exit_codes=(0, 0, 0), deaf=False, polite=None, gpus=gpus, start_deadline_s=60)
     return Schedule(
-        seed=-1,
+        seed=Seed(-1),
         kind=kind,
         sites=tuple(range(len(PARTIES))),
         work=work,
@@ -102,82 +151,3 @@ def probe(kind: Kind) -> Schedule:
         rivals=0,
         faults=(),
     )
-
-
-# Containers cost more: one in six.
-_KINDS = (
-    (Kind(runtime="process", replicas=0), 3),
-    (Kind(runtime="process", replicas=2), 2),
-    (Kind(runtime="docker", replicas=1), 1),
-)
-KINDS = tuple(kind for kind, _ in _KINDS)
-_ROUND = [kind for kind, weight in _KINDS for _ in range(weight)]
-
-
-def kind_of(seed: int) -> Kind:
-    return _ROUND[seed % len(_ROUND)]
-
-
-def draw(seed: int) -> Schedule:
-    """Return the schedule of `seed`, always the same."""
-    rng = random.Random(seed)  # noqa: S311  the same every time is its purpose
-    kind = kind_of(seed)
-    sites = tuple(sorted(rng.sample(range(len(PARTIES)), rng.choice((1, 2, 3, 3)))))
-    gpus = rng.choice((0, 0, 1, 2)) if kind.runtime == "process" else 0
-    work = Work(
-        exit_codes=tuple(rng.choice((0, 0, 0, rng.randint(1, 120))) for _ in PARTIES),
-        deaf=rng.random() < 0.1,
-        polite=rng.choice((None, 0, 3)),
-        gpus=gpus,
-        start_deadline_s=rng.choice((2, 60, 60)),
-    )
-    stop_at = rng.choice(list(Step)[: Step.RUNNING + 1]) if rng.random() < 0.35 else None
-    return Schedule(
-        seed=seed,
-        kind=kind,
-        sites=sites,
-        work=work,
-        stop_at=stop_at,
-        calm=stop_at is None and rng.random() < 0.5,
-        rivals=rng.choice((0, 1, 2)) if gpus else 0,
-        faults=tuple(_fault(rng, kind, sites) for _ in range(rng.choice((1, 1, 2, 2, 3)))),
-        # Drawn last: the seeds in regressions.txt must go on to mean what they meant.
-        repeats=rng.choice((0, 0, 1)),
-    )
-
-
-def _fault(rng: random.Random, kind: Kind, sites: tuple[int, ...]) -> Fault:
-    servers = [f"server-{number}" for number in range(kind.replicas or 1)]
-    at = rng.choice(sites)
-    agents = [f"agent-{at}"] * 4 + [f"agent-{rng.choice(sites)}"]
-    links = [f"link-{at}"] * 3 + ["client"]
-    part = rng.choice([*agents, *(servers * (4 // len(servers))), "postgres", "postgres", *links])
-    if part.startswith(("link", "client")):
-        harm = rng.choice(CUTS)
-    else:
-        harm = rng.choice((Harm.KILL, Harm.KILL, Harm.KILL, Harm.RESTART, Harm.PAUSE))
-    span = rng.random()
-    if span < 0.7:
-        duration_s = rng.uniform(0, 0.6)
-    elif span < 0.9:
-        duration_s = rng.uniform(0.6, 2)
-    else:
-        duration_s = rng.uniform(LEASE_S + 0.5, LEASE_S + 2)
-    return Fault(
-        step=rng.choice(list(Step)),
-        at=at,
-        jitter_s=round(rng.choice((0, 0, rng.uniform(0, 0.02), rng.uniform(0, 0.2))), 4),
-        in_commit=rng.random() < 0.2,
-        part=part,
-        harm=harm,
-        duration_s=round(duration_s, 3),
-        repair=_repair(rng, harm),
-    )
-
-
-def _repair(rng: random.Random, harm: Harm) -> str:
-    if harm is Harm.PAUSE:
-        return "continue"
-    if harm is Harm.SILENT:
-        return rng.choice(("heal", "reset"))
-    return "heal" if harm in CUTS else "restart"

@@ -10,6 +10,7 @@ from flow_server.services.absences import AbsenceService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
+from flow_server.services.retention import RetentionService
 from flow_server.services.starts import StartService
 from flow_server.services.templates import TemplateService
 from flow_server.storage.address import parse
@@ -32,6 +33,7 @@ class Served:
             self.database, lease_s=3600, return_grace_s=0, clock_s=lambda: 0.0
         )
         self.starts = StartService(self.database)
+        self.retention = RetentionService(self.database, age=timedelta(0), runs_per_task=1)
         self.reports = ReportService(self.database)
         self.delivery = DeliveryService(self.database, self.registry)
         self.worker = self.do(self._begin())
@@ -45,7 +47,11 @@ class Served:
         return self.runner.run(work)
 
     async def _begin(self):
-        return asyncio.ensure_future(self.reports.run())
+        return asyncio.gather(self.reports.run(), self.starts.run())
+
+    async def _end(self):
+        self.worker.cancel()
+        await asyncio.gather(self.worker, return_exceptions=True)
 
     async def sql(self, statement, *values):
         async with self.engine.begin() as connection:
@@ -53,7 +59,6 @@ class Served:
             return found.mappings().all() if found.returns_rows else []
 
     def close(self):
-        self.worker.cancel()
-        self.do(asyncio.wait([self.worker]))
+        self.do(self._end())
         self.do(self.engine.dispose())
         self.runner.close()

@@ -1,17 +1,22 @@
 """Where a run is, as seen from outside: the SDK's stream, the engine's events, the site's disk."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
+
 from tests.chaos.place import PARTIES, Place
 from tests.chaos.schedule import Step
-from tests.engine import connect_or_skip
 
 _LOOK_EVERY_S = 0.005
+_ENGINE_AGAIN_S = 0.1
 
 _STATES = {
     "preparing": Step.PREPARING,
@@ -88,27 +93,42 @@ class EngineEvent:
 
 
 class EngineLog:
-    """Every event of our workloads' containers, from the engine's own stream."""
+    """Every event of our workloads' containers, from the engines' own streams.
+
+    An engine that is killed takes its past with it: of the private one's sites the events are
+    no evidence, only a hint how far they are.
+    """
 
     def __init__(self, place: Place) -> None:
         self.events: list[EngineEvent] = []
         self.progress: Progress | None = None
         self._keys = {site.key: number for number, site in enumerate(place.sites)}
+        self._sites = {site.is_private: site for site in place.sites}
+        self._closing = False
+        self._streams: dict[bool, Any] = {}
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self.client = connect_or_skip()
-        self._stream = self.client.events(
-            since=int(time.time()), decode=True, filters={"type": "container"}
-        )
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(
+                target=self._follow_for_ever, kwargs={"is_private": is_private}, daemon=True
+            )
+            for is_private in self._sites
+        ]
+        listening = [threading.Event() for _ in self._threads]
+        self._listening = dict(zip(self._sites, listening, strict=True))
+        for thread in self._threads:
+            thread.start()
+        for each in listening:
+            await asyncio.to_thread(each.wait, 60)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stream.close()
-        await asyncio.to_thread(self._thread.join, 30)
-        self.client.close()
+        self._closing = True
+        for stream in list(self._streams.values()):
+            stream.close()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, 30)
 
     def of(self, party_run_id: str, action: str) -> list[EngineEvent]:
         return [
@@ -117,8 +137,23 @@ class EngineLog:
             if (event.party_run_id, event.action) == (party_run_id, action)
         ]
 
-    def _follow(self) -> None:
-        for raw in self._stream:
+    def _follow_for_ever(self, *, is_private: bool) -> None:
+        since = int(time.time())
+        while not self._closing:
+            with (
+                contextlib.suppress(DockerException, OSError, RequestException, HTTPError),
+                contextlib.closing(self._sites[is_private].engine_client()) as client,
+            ):
+                stream = client.events(since=since, decode=True, filters={"type": "container"})
+                self._streams[is_private] = stream
+                self._listening[is_private].set()
+                self._follow(stream)
+            # Only the private one ever ends its stream, by ending itself.
+            since = int(time.time())
+            time.sleep(_ENGINE_AGAIN_S)
+
+    def _follow(self, stream: Iterable[dict[str, Any]]) -> None:
+        for raw in stream:
             found = raw["Actor"]["Attributes"]
             party_run_id = found.get("io.fedflow.party-run")
             if party_run_id is None or found.get("io.fedflow.agent") not in self._keys:

@@ -14,7 +14,7 @@ from party_agent.clock import SystemClock
 from party_agent.contact import Contact
 from party_agent.gpus import inventory_of
 from party_agent.journal import Journal
-from party_agent.policy import Site
+from party_agent.policy.site import Site
 from party_agent.reporter import Reporter
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT

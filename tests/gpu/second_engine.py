@@ -51,10 +51,11 @@ class SecondEngine:
         self.url = f"unix://{self.folder}/docker.sock"
         self._calls = self.folder / "hook.log"
         self._calls.touch()
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         try:
-            self._start()
-            self.client = self._connect()
+            self._prepare()
+            self.spawn()
+            self.client = self.connect()
             self._load_image()
         except BaseException:
             self.close()
@@ -83,40 +84,43 @@ class SecondEngine:
         subprocess.run(["ip", "netns", "delete", self.name], env=_environment(), check=False)
         shutil.rmtree(self.folder)
 
-    def _start(self) -> None:
+    def _prepare(self) -> None:
         programs = self.folder / "bin"
         programs.mkdir()
         hook = programs / HOOK_NAME
         source = Path(__file__).with_name("fake_nvidia_hook.py")
         hook.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{source}" "$@"\n')
         hook.chmod(0o755)
-        config = self.folder / "daemon.json"
-        config.write_text("{}")
-        environment = _environment(
+        (self.folder / "daemon.json").write_text("{}")
+        self._environment = _environment(
             # The engine looks for the hook when it starts, and passes its environment on to it.
             PATH=f"{programs}:{os.environ['PATH']}{BIN_FOLDERS}",
             FAKE_GPU_COUNT=str(self.gpu_count),
             FAKE_GPU_LOG=str(self._calls),
         )
-        subprocess.run(["ip", "netns", "add", self.name], env=environment, check=True)
-        with (self.folder / "dockerd.log").open("wb") as log:
-            self._process = subprocess.Popen(
+        subprocess.run(["ip", "netns", "add", self.name], env=self._environment, check=True)
+
+    def spawn(self) -> None:
+        """Start the engine's process, which must not be there; `connect` waits for it."""
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self.process = subprocess.Popen(
                 # Should the tests be killed, the engine is told to end.
                 ["setpriv", "--pdeathsig", "TERM",
                  # Not `ip netns exec`: that one hides the cgroup mounts.
                  "nsenter", f"--net=/run/netns/{self.name}",
-                 "dockerd", "--config-file", config, "--host", self.url,
+                 "dockerd", "--config-file", self.folder / "daemon.json", "--host", self.url,
                  "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
                  "--pidfile", self.folder / "docker.pid",
                  "--containerd-namespace", self.name,
                  "--containerd-plugins-namespace", f"plugins-{self.name}",
                  "--bridge", "none", "--iptables=false", "--ip-masq=false"],
-                env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
-    def _connect(self) -> docker.DockerClient:
+    def connect(self) -> docker.DockerClient:
+        """Return a client once the engine answers; the caller closes it."""
         deadline = time.monotonic() + START_S
-        while self._process is not None and self._process.poll() is None:
+        while self.process is not None and self.process.poll() is None:
             if (self.folder / "docker.sock").exists():
                 try:
                     client = docker.DockerClient(base_url=self.url, version="auto", timeout=START_S)
@@ -142,14 +146,14 @@ class SecondEngine:
         self.client.api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag)
 
     def _stop(self) -> None:
-        if self._process is None:
+        if self.process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(STOP_S)
+            self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.process.kill()
+            self.process.wait()
         self._end_orphans()
 
     def _end_orphans(self) -> None:

@@ -104,7 +104,12 @@ async def test_the_engines_own_words_for_a_missing_command_are_understood(
     # Without init it is the engine that finds the command missing.
     workload = site.workload(command)
     body = translate.create_body(
-        workload, CAGE, agent_key=site.agent_key, image_digest="", sandbox_id="unused"
+        workload,
+        CAGE,
+        agent_key=site.agent_key,
+        image_id=site.image,
+        image_digest="",
+        sandbox_id="unused",
     )
     body["HostConfig"].update(Init=False, NetworkMode="none")
     engine = Engine(base_url=None, call_timeout_s=120)

@@ -45,7 +45,12 @@ def workload(
 
 def body(made: Workload, *, sandbox_id: str | None = "abc") -> dict[str, Any]:
     return translate.create_body(
-        made, CAGE, agent_key="key", image_digest="sha256:1", sandbox_id=sandbox_id
+        made,
+        CAGE,
+        agent_key="key",
+        image_id="sha256:0",
+        image_digest="sha256:1",
+        sandbox_id=sandbox_id,
     )
 
 

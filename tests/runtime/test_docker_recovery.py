@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from flow_contract.ids import new_id
 from party_agent.runtime.docker_engine import translate
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.port import Phase, RuntimeRefused
+from tests.images import busybox_archive
 from tests.runtime.docker_support import Site, ignore, next_exit, ran, started
 from tests.runtime.engine_proxy import EngineProxy
 from tests.runtime.harness import DEADLINE_S, until
@@ -105,6 +107,35 @@ async def test_a_sandbox_that_is_lost_between_prepare_and_launch_is_replaced(
     assert site.output(workload).split() == ["lo"]
     assert sandbox_of(site, workload) != lost
     assert lost not in site.leftovers()
+
+
+@pytest.mark.parametrize("how", ["as prepared", "sandbox lost"])
+async def test_a_tag_that_moves_after_the_prepare_moves_nothing(
+    site: Site, docker_runtime: DockerRuntime, how: str
+) -> None:
+    await warm(docker_runtime)
+    name = f"fedflow-test-{new_id()}"
+    found = site.client.inspect_image(site.image)["Id"]
+    site.client.tag(site.image, name, "approved")
+    other = site.client.import_image_from_data(busybox_archive(), repository=name, tag="other")
+    try:
+        workload = site.shell("true", image_url=f"{name}:approved")
+        digest = await docker_runtime.prepare(workload, ignore)
+        site.client.tag(f"{name}:other", name, "approved")
+        assert site.client.inspect_image(f"{name}:approved")["Id"] != found, other
+        if how == "sandbox lost":
+            # Then the container is made anew, at the launch.
+            site.client.remove_container(sandbox_of(site, workload), force=True)
+        await docker_runtime.launch(workload)
+        await next_exit(docker_runtime, workload)
+        assert site.container(workload)["Image"] == found
+        seen = await docker_runtime.inspect(workload.party_run_id)
+        assert seen is not None
+        assert (seen.exit_code, seen.image_digest) == (0, digest)
+    finally:
+        await docker_runtime.remove(workload.party_run_id)
+        for tag in ("approved", "other"):
+            site.client.remove_image(f"{name}:{tag}", force=True)
 
 
 async def test_a_sandbox_that_a_failed_prepare_gave_back_does_not_swell_the_pool(

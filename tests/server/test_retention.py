@@ -110,6 +110,23 @@ async def test_what_is_active_or_to_be_repeated_stays(sdk, connect, engine):
     assert await numbers(sdk, active) == await numbers(sdk, due) == [1]
 
 
+async def test_what_is_being_repeated_stays_for_those_who_wait_for_it(sdk, connect, engine):
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ONE, retry={"max_retries": 1, "backoff_s": 0})
+    await sdk.task.start(task_id)
+    first = await agent.assigned()
+    await agent.report(first.spec.party_run_id, S.FAILED, reason=Reason.RUNTIME_ERROR)
+    del agent.assignments[first.spec.party_run_id]
+    await agent.prepare()
+    await age(engine, task_id, [1])
+
+    assert await keeping(engine, age=MONTH, runs_per_task=1).sweep() == 0
+    assert await numbers(sdk, task_id) == [2, 1]
+    await agent.finish(await agent.launch())
+    assert await keeping(engine, age=MONTH, runs_per_task=1).sweep() == 1
+    assert await numbers(sdk, task_id) == [2]
+
+
 async def test_more_than_one_batch_is_deleted_in_one_sweep(sdk, connect, engine):
     agent = await connect("hospital-a")
     task_id = await make_task(sdk, ONE)

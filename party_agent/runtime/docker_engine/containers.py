@@ -56,7 +56,7 @@ class Containers:
                 self._sandboxes[translate.party_run_id(container)] = sandbox_id
         return frozenset(self._sandboxes.values())
 
-    async def make(self, workload: Workload, cage: Cage, digest: str) -> str:
+    async def make(self, workload: Workload, cage: Cage, *, image_id: str, digest: str) -> str:
         """Create the container, or adopt the one of the same spec or that once started.
 
         Returns the image digest.
@@ -66,7 +66,7 @@ class Containers:
             RuntimeUnavailable: try again; what may have been left is adopted then.
         """
         for _ in range(_CREATE_ATTEMPTS):
-            if await self._created(workload, cage, digest):
+            if await self._created(workload, cage, image_id, digest):
                 return digest
             container = await self._engine.inspect(container_name(workload.party_run_id))
             if container is not None:
@@ -91,7 +91,8 @@ class Containers:
             # It never started, so a new one in its place is no second start.
             await self.remove(workload.party_run_id)
             digest = translate.labels(container).get(translate.LABEL_IMAGE, "")
-            await self.make(workload, await self._cage_again(workload, container), digest)
+            cage = await self._cage_again(workload, container)
+            await self.make(workload, cage, image_id=container["Image"], digest=digest)
             await self._engine.start(container_name(workload.party_run_id))
 
     async def remove(self, party_run_id: str) -> None:
@@ -118,12 +119,17 @@ class Containers:
             raise refusals.image_missing(workload.image_url)
         return await self._cages.decided(workload, image)
 
-    async def _created(self, workload: Workload, cage: Cage, digest: str) -> bool:
+    async def _created(self, workload: Workload, cage: Cage, image_id: str, digest: str) -> bool:
         """Create the container; False if its name is taken."""
         party_run_id = workload.party_run_id
         sandbox_id = self._pool.take() if workload.network is Network.NONE else None
         body = translate.create_body(
-            workload, cage, agent_key=self._agent_key, image_digest=digest, sandbox_id=sandbox_id
+            workload,
+            cage,
+            agent_key=self._agent_key,
+            image_id=image_id,
+            image_digest=digest,
+            sandbox_id=sandbox_id,
         )
         try:
             await self._engine.create(container_name(party_run_id), body)

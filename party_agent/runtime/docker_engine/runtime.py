@@ -181,7 +181,9 @@ class DockerRuntime:
         # Needed here too: a cancelled caller needs it no more, and this goes on.
         with self._images.needed(workload.image_url):
             cage = await self._cages.decided(workload, image)
-            digest = await self._containers.make(workload, cage, translate.image_digest(image))
+            digest = await self._containers.make(
+                workload, cage, image_id=image["Id"], digest=translate.image_digest(image)
+            )
         await self._doubt(workload, image)
         return digest
 

@@ -40,16 +40,24 @@ def spec_digest(workload: Workload, cage: Cage) -> str:
 
 
 def create_body(
-    workload: Workload, cage: Cage, *, agent_key: str, image_digest: str, sandbox_id: str | None
+    workload: Workload,
+    cage: Cage,
+    *,
+    agent_key: str,
+    image_id: str,
+    image_digest: str,
+    sandbox_id: str | None,
 ) -> dict[str, Any]:
     """Return the body of the engine's create call.
 
+    `image_id` is the engine's own id of the image that was found and reported: a tag may move
+    to another image at any moment.
     `sandbox_id` names the container whose network namespace the workload joins; with None it
     gets one of its own, which has nothing but loopback unless the bridge is declared.
     """
     home = {"HOME": cage.home} if cage.home else {}
     return {
-        "Image": workload.image_url,
+        "Image": image_id,
         "Cmd": list(workload.command) or None,
         "WorkingDir": workload.workdir,
         "Env": [f"{name}={value}" for name, value in {**home, **workload.env}.items()],

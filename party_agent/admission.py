@@ -1,0 +1,112 @@
+"""Who may in: each unit held against the rules in force, and made a workload of if it may.
+
+Whatever may block for as long as a disk likes is done in a thread.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from flow_contract.lifecycle import PartyRunState
+from party_agent.clock import Clock
+from party_agent.disk import Disk
+from party_agent.policy import decide
+from party_agent.policy.rules import Rules
+from party_agent.policy.site import Site, check, names_data
+from party_agent.policy.watch import LOOK_EVERY_S, PolicySource
+from party_agent.runtime.port import Workload
+from party_agent.unit import Unit
+from party_agent.workload import make_workload
+
+
+class Admission:
+    """Judges units. `outputs` is the directory of /output, None for none.
+
+    `held` returns the site's units in the order in which they came.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        policy: PolicySource,
+        outputs: Path | None,
+        held: Callable[[], Iterable[Unit]],
+    ) -> None:
+        self._site = site
+        self._policy = policy
+        self._outputs = outputs
+        self._held = held
+        self._disk = Disk()
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force, as last read."""
+        return self._policy.rules
+
+    def check(self, unit: Unit) -> None:
+        """Accept what could pass by the rules as last read; no disk is looked at.
+
+        Raises:
+            RuntimeRefused: names the first rule that it breaks.
+        """
+        check(self._site_now(), unit.spec)
+
+    async def workload_of(self, unit: Unit) -> Workload:
+        """Return the unit's workload by the rules as they are now.
+
+        One that is being launched has been judged: a rule that changes now doesn't touch it.
+
+        Raises:
+            RuntimeRefused: names the first rule that it breaks.
+        """
+        make = partial(self._made, unit, self._ahead_of(unit.party_run_id))
+        if self._policy.is_fixed and self._outputs is None and not names_data(unit.spec):
+            return make()
+        return await self._disk.do(make)
+
+    async def follow(self, clock: Clock, changed: Callable[[], None]) -> NoReturn:
+        """Call `changed` soon after each change of the rules; runs until cancelled."""
+        known = self._policy.rules
+        while not self._policy.is_fixed:
+            await clock.sleep(LOOK_EVERY_S)
+            await self._disk.do(self._policy.refresh)
+            if self._policy.rules is not known:
+                known = self._policy.rules
+                changed()
+        while True:
+            await asyncio.Event().wait()
+
+    def close(self) -> None:
+        """Look at nothing more, and wait for nobody. May be called twice."""
+        self._disk.close()
+
+    def _made(self, unit: Unit, runs_ahead: int) -> Workload:
+        self._policy.refresh()
+        site = self._site_now()
+        state = unit.status.state
+        if state is PartyRunState.PENDING and not decide.has_room(site.rules, runs_ahead):
+            raise decide.refusal(decide.MAX_CONCURRENT_RUNS)
+        return make_workload(
+            unit.spec,
+            site,
+            unit.status.gpu_ids,
+            self._outputs,
+            is_judged=state is PartyRunState.LAUNCHING,
+        )
+
+    def _ahead_of(self, party_run_id: str) -> int:
+        """Count the runs that are here already, or came before this one."""
+        ahead, is_before = 0, True
+        for unit in self._held():
+            if unit.party_run_id == party_run_id:
+                is_before = False
+            elif not unit.is_final:
+                ahead += is_before or unit.status.state is not PartyRunState.PENDING
+        return ahead
+
+    def _site_now(self) -> Site:
+        return replace(self._site, rules=self._policy.rules)
