@@ -290,7 +290,7 @@ async def _is_known(connection: Connection, federated_id: str) -> bool:
     return (
         await certificates.is_known(connection, federated_id)
         or await enrolments.is_known(connection, federated_id)
-        or bool(await parties.epochs_of(connection, [federated_id]))
+        or bool(await parties.presence_of(connection, [federated_id]))
     )
 
 

@@ -44,9 +44,9 @@ def request_of(spec: WorkloadSpec) -> Request:
         run_timeout_s=spec.run_timeout_s,
         data_names=tuple(names),
         federated_id=spec.federated_id,
-        requested_by=getattr(spec, "requested_by", None) or None,
-        template_name=getattr(spec, "template_name", None) or None,
-        template_id=getattr(spec, "template_id", None) or None,
+        requested_by=spec.requested_by or None,
+        template_name=spec.template_name or None,
+        template_id=spec.template_id or None,
         malformed=_malformed(
             TemplateSpec(
                 name="assignment",
