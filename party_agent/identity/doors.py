@@ -79,8 +79,8 @@ class IdentityDoor:
             raise NoDoor(str(error)) from error
         if identity.party != self._party:
             raise NoDoor(
-                f"the identity in {self._state_dir} is party {identity.party!r}'s by now, and this "
-                f"agent is {self._party!r}'s; restart the agent"
+                f"the identity in {self._state_dir} is for party {identity.party!r}, and this "
+                f"agent was started for {self._party!r}; restart the agent"
             )
         return identity
 

@@ -27,7 +27,7 @@ def find(*, state_dir: Path | None, party: str | None) -> tuple[Path, Identity]:
     identity = files.read(place)
     if party and party != identity.party:
         raise IdentityUnusable(
-            f"the identity in {place} is party {identity.party!r}'s, not {party!r}'s; leave "
+            f"the identity in {place} is for party {identity.party!r}, not for {party!r}; leave "
             "--party out, or name another --state-dir"
         )
     return place, identity
