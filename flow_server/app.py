@@ -45,6 +45,7 @@ from flow_server.services.runs import RunService
 from flow_server.services.starts import StartService
 from flow_server.services.tasks import TaskService
 from flow_server.services.templates import TemplateService
+from flow_server.services.vigil import Vigil
 from flow_server.services.watches import WaitService, Watches
 from flow_server.settings import ServerSettings
 from flow_server.storage import schema
@@ -192,8 +193,9 @@ class _Parts:
     ) -> None:
         self._database = database
         self.listening = asyncio.Event()
-        registry, watches = self._registry, self._watches = Registry(), Watches()
-        parties = PartyService(
+        registry = self._registry = Registry(settings.reconnect_spread_s)
+        watches = self._watches = Watches()
+        parties = self._parties = PartyService(
             database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
         admissions = AdmissionService(database, registry, now=utc_now)
@@ -202,11 +204,13 @@ class _Parts:
         delivery = DeliveryService(database, registry)
         tasks = TaskService(database)
         starts = StartService(database, on_storing=delivery.remember)
+        # A gap of half a lease: shorter ones no lease runs out in.
+        vigil = Vigil(longest_gap_s=settings.lease_s / 2, clock_s=time.monotonic)
         absences = AbsenceService(
             database,
-            lease_s=settings.lease_s,
+            vigil=vigil,
+            orphan_grace_s=settings.orphan_grace_s,
             return_grace_s=settings.return_grace_s,
-            clock_s=time.monotonic,
         )
         retries = RetryService(database)
         retention = RetentionService(
@@ -226,6 +230,8 @@ class _Parts:
                 reports=reports,
                 delivery=delivery,
                 registry=registry,
+                lost_after_s=settings.lost_after_s,
+                return_grace_s=settings.return_grace_s,
             ),
             enrolment=EnrolmentServicer(enrolments),
         )
@@ -244,11 +250,11 @@ class _Parts:
             "reports": reports.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(
-                parties, registry, admissions, every_s=settings.lease_renewal_s
+                parties, registry, admissions, vigil, every_s=settings.lease_renewal_s
             ),
             "admissions": admissions.run,
-            "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
-            "retries": lambda: repeat_failed_runs(retries, every_s=settings.sweep_s),
+            "absences": lambda: sweep_absences(absences, every_s=settings.sweeps_every_s),
+            "retries": lambda: repeat_failed_runs(retries, every_s=settings.sweeps_every_s),
             "retention": lambda: delete_old_runs(retention, every_s=settings.retention_sweep_s),
             "changes": lambda: listen_for_changes(
                 make_listener,
@@ -262,6 +268,7 @@ class _Parts:
 
     def send_away(self) -> None:
         """End the calls that last: agents and waits go to another replica, or come back later."""
+        self._parties.leave()
         self._registry.close(
             Unavailable("the server is shutting down; dial again", kind=Kind.SERVER)
         )

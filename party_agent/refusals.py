@@ -1,9 +1,11 @@
 """What only people can change, said to them: in the log each time, in the audit log once."""
 
 import structlog
+from grpc import StatusCode
 
 from flow_contract.audit import Outcome
 from party_agent.audit import AuditLog, AuditUnreadable
+from party_agent.dial import FOR_PEOPLE
 
 _MAX_DETAIL = 500
 
@@ -19,20 +21,22 @@ class Refusals:
         self._party = party
         self._said = ""
 
-    async def refused(self, code: str, why: str, *, answer: str, retry_s: float) -> None:
-        """Say that this site is not let in, or does not let itself in."""
+    async def refused(self, code: StatusCode | None, said: str, *, retry_s: float) -> None:
+        """Say that this site is not let in: with the server's code and words, or our own."""
+        name, answer = ("not_dialled", "") if code is None else (code.name, said)
+        why = said if code is None else FOR_PEOPLE[code]
         log.error(
             "connection_refused",
             server=self._server,
             party_id=self._party,
-            code=code,
+            code=name,
             why=why,
             answer=answer,
             retry_in_s=round(retry_s, 1),
         )
         if self._said != why:
             self._said = why
-            await self._record(Outcome.DENIED, code=code, why=why, answer=answer[:_MAX_DETAIL])
+            await self._record(Outcome.DENIED, code=name, why=why, answer=answer[:_MAX_DETAIL])
 
     async def admitted(self) -> None:
         """Say that it is let in again, if it was refused before."""

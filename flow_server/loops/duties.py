@@ -12,6 +12,7 @@ from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
+from flow_server.services.vigil import Vigil
 from flow_server.services.watches import Watches
 from flow_server.storage.changes import Listener
 from flow_server.storage.embedded import EmbeddedPostgres
@@ -29,12 +30,18 @@ async def revive_database(embedded: EmbeddedPostgres) -> None:
 
 
 async def renew_leases(
-    parties: PartyService, registry: Registry, admissions: AdmissionService, *, every_s: float
+    parties: PartyService,
+    registry: Registry,
+    admissions: AdmissionService,
+    vigil: Vigil,
+    *,
+    every_s: float,
 ) -> None:
     """Renew this replica's leases: one statement, however many agents it has.
 
     A connection that turns out to be another replica's by now is ended, and one whose
-    certificate has run out.
+    certificate has run out. The others hear over how long to come back, should this server be
+    gone.
     """
     while True:
         admissions.end_expired()
@@ -43,7 +50,9 @@ async def renew_leases(
         epochs = await parties.renew_leases(
             [(session.federated_id, session.epoch) for session in held]
         )
+        vigil.keep()
         registry.keep(epochs, among=held)
+        registry.pace()
         await asyncio.sleep(every_s)
 
 

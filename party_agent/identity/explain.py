@@ -6,7 +6,7 @@ import ssl
 import tempfile
 from pathlib import Path
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 2.0
 
 # OpenSSL's verification results, X509_V_ERR_…, as <openssl/x509_vfy.h> numbers them.
 _NOT_YET_VALID = 9

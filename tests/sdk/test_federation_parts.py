@@ -98,7 +98,7 @@ def test_clients_know_a_federation_while_it_runs_and_what_they_knew_before_after
         assert path.stat().st_mode & 0o777 == 0o600
     assert not path.exists()
 
-    others = {"flow.example.org:1235": Profile(token_file="/t"), "127.0.0.1:5": Profile(ca=str(ca))}
+    others = {"flow.example.org:1235": Profile(ca="/ca.pem"), "127.0.0.1:5": Profile(ca=str(ca))}
     known_servers.write_profiles(path, others)
     with profile.published("127.0.0.1:5", ours):
         assert known_servers.read_profiles(path)["127.0.0.1:5"] == ours
