@@ -70,7 +70,7 @@ def test_all_problems_are_said_at_once():
 
 def test_settings_that_contradict_one_another_are_named():
     environment = {"FEDFLOW_AGENT_FIRST_BACKOFF_S": "5", "FEDFLOW_AGENT_MAX_BACKOFF_S": "2"}
-    arguments = ["--server", "server:1", "--party", "hospital-a"]
+    arguments = ["--insecure", "--server", "127.0.0.1:1", "--party", "hospital-a"]
     result = CliRunner().invoke(agent, arguments, env=environment)
     assert result.exit_code == 2
     assert "FEDFLOW_AGENT_FIRST_BACKOFF_S: 5 is more than" in result.output
