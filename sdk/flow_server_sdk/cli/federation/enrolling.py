@@ -28,7 +28,10 @@ async def enrol_all(plan: Plan, address: str) -> None:
         NotEnrolled: one could not be; none of the commands is left running.
     """
     host, _, port = address.rpartition(":")
-    token = plan.admin_token.read_text().strip()
+    try:
+        token = plan.admin_token.read_text().strip()
+    except OSError as error:
+        raise NotEnrolled(f"{plan.admin_token} is needed here: {error.strerror}") from None
     async with AsyncFlowServerSdk(host, port, token=token, ca=plan.ca) as sdk:
         try:
             tokens = await asyncio.gather(*(_added(plan, sdk, party) for party in plan.party_ids))
