@@ -111,7 +111,8 @@ class Site:
     async def start(self) -> None:
         place = self._place
         await self.link.start()
-        arguments = ["agent", "--server", f"127.0.0.1:{self.link.port}", "--party", self.party]
+        arguments = ["agent", "--insecure", "--server", f"127.0.0.1:{self.link.port}"]
+        arguments += ["--party", self.party]
         arguments += ["--runtime", place.kind.runtime, "--state-dir", str(self.state_dir)]
         arguments += ["--data", f"d={self.data}", "--gpus", ",".join(GPUS)]
         arguments += ["--warm-sandboxes", "1"]
