@@ -15,16 +15,20 @@ import structlog
 
 from flow_contract.parties import Inventory
 from party_agent import machine
+from party_agent.audit import AuditLog
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
 from party_agent.contact import Contact
 from party_agent.control import Control
 from party_agent.gpus import GpuInventory
+from party_agent.identity.doors import door_of
+from party_agent.identity.renewal import Renewal
 from party_agent.journal import Journal
 from party_agent.link import Link
 from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
+from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.port import Runtime
@@ -56,6 +60,7 @@ class Agent:
         Raises:
             StateDirInUse: another agent is using the state directory.
             StateDirUnusable: it can't be read or written.
+            IdentityMissing: there is nowhere to have an identity in.
             PolicyInvalid: the policy file can't be followed.
         """
         policy = _policy_of(settings)
@@ -101,9 +106,13 @@ class Agent:
             clock=clock,
             outputs=outputs,
         )
+        self._audit = AuditLog(state_dir)
+        door = door_of(settings, clock)
         self._control = Control(units=self.units, state_dir=state_dir)
         self._link = Link(
             target=settings.server,
+            door=door,
+            refusals=Refusals(self._audit, server=settings.server, party=settings.party),
             federated_id=settings.party,
             name=settings.name,
             instance_id=self._journal.instance_id,
@@ -122,6 +131,20 @@ class Agent:
             backoff=Backoff(
                 first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
             ),
+            keepalive_s=settings.keepalive_s,
+            max_backoff_s=settings.max_backoff_s,
+        )
+
+        self._renewal = (
+            None
+            if settings.insecure or state_dir is None
+            else Renewal(
+                state_dir,
+                target=settings.server,
+                clock=clock,
+                random=random,
+                on_renewed=self._link.dial_anew,
+            )
         )
 
     @property
@@ -144,6 +167,7 @@ class Agent:
             await self.units.aclose()
             await self._runtime.aclose()
             self._journal.close()
+            self._audit.close()
             self._done.set()
 
     @property
@@ -166,6 +190,7 @@ class Agent:
             await self._done.wait()
         else:
             self._journal.close()
+            self._audit.close()
 
     async def _serve(self) -> None:
         await self._runtime.open()
@@ -176,6 +201,7 @@ class Agent:
                 self._link.run(),
                 self._say_ready(),
                 self._retention.run(),
+                *([] if self._renewal is None else [self._renewal.run()]),
                 self._control.run(),
             )
         ]

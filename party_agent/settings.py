@@ -1,15 +1,18 @@
 """What an operator may set about an agent; checked whole, before anything starts.
 
-Every problem is reported at once, each under its option's name.
+Every problem is reported at once, each under the name of its option or variable; then, once
+each is right by itself, all those that contradict one another.
 """
 
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flow_contract.ids import is_party_id
@@ -24,7 +27,8 @@ DEFAULT_KEEP_OUTPUTS_S = 30 * 24 * 3600
 DEFAULT_KEEP_OUTPUTS_RUNS = 1_000
 
 
-def _check_target(value: str) -> str:
+def check_target(value: str) -> str:
+    """Return HOST:PORT as it is. Raises ValueError."""
     match = _TARGET.fullmatch(value)
     if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
         raise ValueError(f"{value!r} is not HOST:PORT")
@@ -75,7 +79,10 @@ class AgentSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FEDFLOW_AGENT_", frozen=True, extra="forbid")
 
-    server: Annotated[str, AfterValidator(_check_target)]
+    # Where agents connect: the users' port too, where the server runs with --insecure.
+    server: Annotated[str, AfterValidator(check_target)]
+    # Plain text and no proof of who this is, to a server on this machine.
+    insecure: bool = False
     party: Annotated[str, AfterValidator(_check_party)]
     name: Annotated[str, Field(max_length=100)] = ""
     runtime: Literal["auto", "docker", "process", "memory"] = "auto"
@@ -99,12 +106,58 @@ class AgentSettings(BaseSettings):
     ready_file: Path | None = None
     log_json: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # How long the connection may be silent before a ping, and how long that may go unanswered.
+    keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     first_backoff_s: Annotated[float, Field(gt=0)] = 1.0
     max_backoff_s: Annotated[float, Field(gt=0)] = 60.0
+
+    @model_validator(mode="after")
+    def _check_each_with_the_others(self) -> Self:
+        contradictions = {}
+        if self.first_backoff_s > self.max_backoff_s:
+            contradictions["first_backoff_s"] = (
+                f"{self.first_backoff_s:g} is more than the longest delay, "
+                f"max_backoff_s={self.max_backoff_s:g}; make it less, or the other more"
+            )
+        if self.insecure and not is_loopback(self.server):
+            contradictions["insecure"] = (
+                f"{self.server} is not this machine's loopback, and plain text goes no further; "
+                "enrol ('fedflow agent enrol'), or dial 127.0.0.1"
+            )
+        _refuse(contradictions)
+        return self
+
+
+def _refuse(contradictions: dict[str, str]) -> None:
+    if contradictions:
+        raise ValidationError.from_exception_data(
+            AgentSettings.__name__,
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError("contradiction", "{message}", {"message": message}),
+                    loc=(field,),
+                    input=None,
+                )
+                for field, message in contradictions.items()
+            ],
+        )
+
+
+def is_loopback(target: str) -> bool:
+    """Say whether only this machine reaches HOST:PORT, without asking any name server."""
+    host = target.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 # Where an option is not called as its setting.
 _OPTIONS = {"drain_on_exit": "drain"}
+# What only the environment can set.
+_VARIABLES = frozenset({"keepalive_s", "first_backoff_s", "max_backoff_s"})
 
 
 def inherited_environment() -> Mapping[str, str]:
@@ -117,7 +170,9 @@ def problems(error: ValidationError) -> list[str]:
     lines = []
     for each in error.errors():
         field = str(each["loc"][0]) if each["loc"] else "settings"
-        field = _OPTIONS.get(field, field)
         message = each["msg"].removeprefix("Value error, ")
-        lines.append(f"--{field.replace('_', '-')}: {message}")
+        if field in _VARIABLES:
+            lines.append(f"FEDFLOW_AGENT_{field.upper()}: {message}")
+        else:
+            lines.append(f"--{_OPTIONS.get(field, field).replace('_', '-')}: {message}")
     return lines

@@ -10,6 +10,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.audit import AuditServicer
+from flow_server.grpc_api.auditing import Auditor
+from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.intake import IntakeInterceptor
 from flow_server.grpc_api.interceptor import ErrorInterceptor
@@ -27,9 +30,12 @@ from flow_server.grpc_api.transport import (
     options_of,
     users_credentials,
 )
+from flow_server.grpc_api.users import UserServicer
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
     parties_pb2,
@@ -40,6 +46,8 @@ from flow_wire import (
     tasks_pb2_grpc,
     templates_pb2,
     templates_pb2_grpc,
+    users_pb2,
+    users_pb2_grpc,
 )
 
 _OPTIONS = (
@@ -63,6 +71,8 @@ _SERVICES = (
     parties_pb2.DESCRIPTOR.services_by_name["PartyService"],
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
+    users_pb2.DESCRIPTOR.services_by_name["UserService"],
+    audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
 
 # "" is the server as a whole.
@@ -79,6 +89,8 @@ class Servicers:
     parties: PartyServicer
     agents: AgentServicer
     enrolment: EnrolmentServicer
+    users: UserServicer
+    audit: AuditServicer
 
 
 class GrpcServer:
@@ -90,6 +102,8 @@ class GrpcServer:
     def __init__(
         self,
         servicers: Servicers,
+        entrance: Entrance,
+        auditor: Auditor,
         *,
         host: str,
         port: int,
@@ -101,7 +115,7 @@ class GrpcServer:
     ) -> None:
         interceptors: list[grpc.aio.ServerInterceptor] = [
             IntakeInterceptor(counter, request_timeout_s=limits.request_timeout_s),
-            ErrorInterceptor(),
+            ErrorInterceptor(entrance.admit, auditor.note_end),
         ]
         if security is not None:
             interceptors.append(PortInterceptor())
@@ -163,6 +177,8 @@ def _add(
     parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, server)
     agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, server)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, server)
+    users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
+    audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         [*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], server
