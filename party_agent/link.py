@@ -229,8 +229,7 @@ class Link:
             case "pace":
                 self._backoff.spread(message.pace.reconnect_spread_ms / 1000)
             case other:
-                # A newer server may say more than this agent knows.
-                log.debug("message_ignored", body=other)
+                log.debug("message_ignored", body=other)  # a newer server may say more
 
     def _take(self, wire: agents_pb2.Assignments) -> None:
         self._parts.extend(wire.assignments)
@@ -289,8 +288,7 @@ async def _read(call: _Call) -> agents_pb2.ServerMessage:
     if message is grpc.aio.EOF:
         raise SessionEnded("the server closed the stream")
     if message is None:
-        # That is what gRPC makes of them on this side.
-        raise SessionEnded("the server sent bytes that are no message of this protocol")
+        raise SessionEnded("the server sent bytes that are no message")
     return cast(agents_pb2.ServerMessage, message)
 
 

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from flow_wire import agents_pb2 as pb
 from flow_wire.codec.assignments import encode_assignment
+from party_agent.backoff import Backoff
 from party_agent.link import Link
 from tests.agent.fakes import make_assignment
 from tests.agent.party import Site
@@ -45,7 +46,8 @@ def new_link():
     """Return a link as at the beginning of a session, without anything around it."""
     parts = dict.fromkeys(inspect.signature(Link.__init__).parameters)
     del parts["self"]
-    return Link(**{**parts, "federated_id": "hospital-a", "units": _Units()})
+    backoff = Backoff(first_s=1, max_s=60, random=lambda: 0.5)
+    return Link(**{**parts, "federated_id": "hospital-a", "units": _Units(), "backoff": backoff})
 
 
 def take(findings, link, number, data):
