@@ -166,11 +166,10 @@ class Reconcile(RuleBasedStateMachine):
     @rule(named=st.sets(parties, min_size=1))
     def start(self, named):
         named = sorted(named)
-        name = f"model {uuid.uuid4().hex[:12]}"
         task_id = self.served.do(
             TaskService(self.served.database).create(
                 TaskSpec(
-                    name=name,
+                    name=f"model {uuid.uuid4().hex[:12]}",
                     template_id=self.served.template_id,
                     remark="",
                     federate_data=tuple(
