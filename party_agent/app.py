@@ -16,6 +16,7 @@ import structlog
 from flow_contract.parties import Inventory
 from party_agent import machine
 from party_agent.audit import AuditLog
+from party_agent.audited_journal import AuditedJournal
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
 from party_agent.contact import Contact
@@ -23,7 +24,6 @@ from party_agent.control import Control
 from party_agent.gpus import GpuInventory
 from party_agent.identity.doors import door_of
 from party_agent.identity.renewal import Renewal
-from party_agent.journal import Journal
 from party_agent.link import Link
 from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
@@ -72,7 +72,8 @@ class Agent:
         self._is_running = False
         clock = clock or SystemClock()
         gpus = gpus or GpuInventory(ids=settings.gpus)
-        self._journal = Journal(settings.state_dir)
+        self._audit = AuditLog(settings.state_dir)
+        self._journal = AuditedJournal(settings.state_dir, self._audit)
         contact = Contact(self._journal, clock)
         self._reporter = Reporter()
         site = Site(
@@ -106,7 +107,6 @@ class Agent:
             clock=clock,
             outputs=outputs,
         )
-        self._audit = AuditLog(state_dir)
         door = door_of(settings, clock)
         self._control = Control(units=self.units, state_dir=state_dir)
         self._link = Link(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from party_agent.audit_cli import audit
 from party_agent.enrol_cli import enrol
 from party_agent.policy_cli import policy
 from party_agent.site_cli import approve, pending
@@ -166,7 +167,7 @@ def agent(context: click.Context, /, **options: Any) -> None:
     raise SystemExit(main.run(settings))
 
 
-for command in (enrol, pending, approve, policy):
+for command in (enrol, pending, approve, policy, audit):
     agent.add_command(command)
 
 
