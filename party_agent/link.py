@@ -37,6 +37,7 @@ ACKNOWLEDGEMENT_DEADLINE_S = 60.0
 # Party-run ids become directory and container names.
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
+_NO_MESSAGE = "the server sent bytes that are no message"
 _Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
 
 log = structlog.get_logger()
@@ -285,10 +286,8 @@ class Link:
 
 async def _read(call: _Call) -> agents_pb2.ServerMessage:
     message = await call.read()
-    if message is grpc.aio.EOF:
-        raise SessionEnded("the server closed the stream")
-    if message is None:
-        raise SessionEnded("the server sent bytes that are no message")
+    if message is grpc.aio.EOF or message is None:
+        raise SessionEnded(_NO_MESSAGE if message is None else "the server closed the stream")
     return cast(agents_pb2.ServerMessage, message)
 
 
