@@ -157,21 +157,18 @@ class Worker:
             return
 
 
-_worker: Worker | None = None
+# Made here and not at the first call, which several threads may make at once.
+_worker = Worker(environment.socket_path(), set())
 
 
 def current() -> Worker:
     """Return this process's worker."""
-    global _worker  # noqa: PLW0603  one per process is what it is
-    if _worker is None:
-        _worker = Worker(environment.socket_path(), set())
     return _worker
 
 
 def _forked() -> None:
-    global _worker  # noqa: PLW0603  the same
-    if _worker is not None:
-        _worker = _worker.inherited()
+    global _worker  # noqa: PLW0603  one per process is what it is
+    _worker = _worker.inherited()
 
 
 def _finite(value: Any) -> float | None:
