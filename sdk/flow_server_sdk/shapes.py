@@ -129,9 +129,11 @@ def _party_status(party_run: PartyRun, total_epoch: int | None) -> dict[str, Any
         "name": party_run.federated_id,
         "ready": ready,
         "complete": complete,
-        # Nothing of what runs inside a container is known here, but that nothing runs is.
-        "current_epoch": None if ready else 0,
-        "total_epoch": total_epoch,
+        # What the workload says; of one that says nothing only that it has not begun is known.
+        "current_epoch": 0
+        if party_run.current_epoch is None and not ready
+        else party_run.current_epoch,
+        "total_epoch": total_epoch if party_run.total_epoch is None else party_run.total_epoch,
         "federated_id": party_run.federated_id,
         "party_run_id": party_run.party_run_id,
         "state": str(party_run.state),
@@ -143,6 +145,7 @@ def _party_status(party_run: PartyRun, total_epoch: int | None) -> dict[str, Any
         "image_digest": party_run.image_digest,
         "started_at": rfc822_or_none(party_run.started_at),
         "finished_at": rfc822_or_none(party_run.finished_at),
+        "note": party_run.note,
     }
 
 

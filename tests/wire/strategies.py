@@ -97,6 +97,9 @@ party_runs = st.builds(
     image_digest=text,
     started_at=maybe(times),
     finished_at=maybe(times),
+    current_epoch=maybe(int32),
+    total_epoch=maybe(int32),
+    note=text,
 )
 party_run_tuples = st.lists(party_runs, max_size=3).map(tuple)
 snapshots = st.builds(
@@ -221,6 +224,9 @@ reports = st.builds(
     observed_at=times,
     started_at=maybe(times),
     finished_at=maybe(times),
+    current_epoch=maybe(int32),
+    total_epoch=maybe(int32),
+    note=text,
 )
 
 acts = st.builds(
