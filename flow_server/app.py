@@ -17,6 +17,7 @@ from flow_contract.errors import Kind, Unavailable
 from flow_server.gateways.http import HttpServer, make_app
 from flow_server.grpc_api.agents import AgentServicer
 from flow_server.grpc_api.enrolment import EnrolmentServicer
+from flow_server.grpc_api.metrics import MetricServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.server import GrpcServer, Servicers
@@ -37,6 +38,7 @@ from flow_server.services.absences import AbsenceService
 from flow_server.services.admissions import AdmissionService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.enrolments import EnrolmentService
+from flow_server.services.metrics import MetricService
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
 from flow_server.services.retention import RetentionService
@@ -234,6 +236,7 @@ class _Parts:
                 return_grace_s=settings.return_grace_s,
             ),
             enrolment=EnrolmentServicer(enrolments),
+            metrics=MetricServicer(MetricService(database)),
         )
 
         def make_listener() -> Listener:

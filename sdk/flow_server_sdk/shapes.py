@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flow_contract.lifecycle import PartyRunState
+from flow_contract.metrics import PartyMetrics
 from flow_contract.parties import Party
 from flow_contract.runs import PartyRun, Run
 from flow_contract.tasks import Task
@@ -109,6 +110,22 @@ def party(known: Party) -> dict[str, Any]:
         "first_seen": rfc822(known.first_seen_at),
         "last_seen": rfc822(known.last_seen_at),
     }
+
+
+def points(metrics: PartyMetrics) -> list[dict[str, Any]]:
+    """Return one party's points; `time` is seconds since 1970 by the site's clock."""
+    columns = metrics.points
+    rows = zip(columns.names, columns.steps, columns.values, columns.at_us, strict=True)
+    return [
+        {
+            "party": metrics.federated_id,
+            "name": name,
+            "step": step,
+            "value": value,
+            "time": at_us / 1e6,
+        }
+        for name, step, value, at_us in rows
+    ]
 
 
 def not_reached(parties: Sequence[str]) -> str:
