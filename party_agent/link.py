@@ -6,7 +6,8 @@ starts from the complete assignments and resends what was not acknowledged.
 
 import asyncio
 import re
-from typing import NoReturn, cast
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NoReturn, cast
 
 import grpc.aio
 import structlog
@@ -37,6 +38,9 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 _Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
 
+# What else goes over a session's connection, until that ends.
+Stream = Callable[[grpc.aio.Channel], Coroutine[Any, Any, NoReturn]]
+
 log = structlog.get_logger()
 
 
@@ -62,6 +66,7 @@ class Link:
         backoff: Backoff,
         keepalive_s: float,
         max_backoff_s: float,
+        streams: Sequence[Stream] = (),
     ) -> None:
         self.connected = asyncio.Event()
         self._draining = asyncio.Event()
@@ -78,6 +83,7 @@ class Link:
         self._backoff = backoff
         self._keepalive_s = keepalive_s
         self._max_backoff_s = max_backoff_s
+        self._streams = streams
         self._acknowledgements = 0
         self._parts: list[agents_pb2.Assignment] = []
 
@@ -144,7 +150,7 @@ class Link:
                 self._reporter.reconnected()
                 self.connected.set()
                 log.info("connected", server=self._target, epoch=welcome.epoch)
-                await self._serve(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
+                await self._serve(call, channel, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
             finally:
                 call.cancel()
 
@@ -158,7 +164,7 @@ class Link:
             # At each greeting: the server may be another, or have other settings by now.
             log.warning("settings_contradict_the_server", server=self._target, message=message)
 
-    async def _serve(self, call: _Call, heartbeat_s: float) -> None:
+    async def _serve(self, call: _Call, channel: grpc.aio.Channel, heartbeat_s: float) -> None:
         try:
             await first_of(
                 self._receive(call),
@@ -167,6 +173,7 @@ class Link:
                 self._watch_acknowledgements(),
                 self._say_draining(call),
                 self._keep_contact(),
+                *(stream(channel) for stream in self._streams),
             )
         finally:
             await self._contact.lost()
