@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flow_contract.access import Role
 from flow_server.contradictions import contradictions
 
 # However long leases are: people look at the tasks of those who are away.
@@ -40,7 +41,7 @@ class ServerSettings(BaseSettings):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_ca: Path | None = None
-    party_certificate_days: float = Field(default=90, ge=1, le=825)
+    party_certificate_days: float = Field(default=90, gt=0, le=825)
     # None means the embedded PostgreSQL.
     database_url: SecretStr | None = None
     state_dir: Path | None = None
@@ -62,6 +63,14 @@ class ServerSettings(BaseSettings):
     retention_days: float = Field(default=90, ge=0)
     retention_runs_per_task: int = Field(default=100, ge=0)
     retention_sweep_s: float = Field(default=3600, gt=0)
+    # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    # Which claim names the user, and which (a path with dots) says what it is there; `oidc_roles`
+    # gives those values a role here. Without a role a user may do nothing.
+    oidc_user_claim: str = Field(default="sub", min_length=1)
+    oidc_role_claim: str = Field(default="roles", min_length=1)
+    oidc_roles: dict[str, Role] = Field(default_factory=dict)
     shutdown_grace_s: float = Field(default=2, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False

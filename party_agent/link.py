@@ -7,7 +7,7 @@ starts from the complete assignments and resends what was not acknowledged.
 import asyncio
 import re
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import grpc.aio
 import structlog
@@ -21,7 +21,10 @@ from flow_wire.codec.parties import encode_inventory
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.contact import Contact
+from party_agent.conversation import Call, SessionEnded, read, write
 from party_agent.dial import FOR_PEOPLE, channel_options, went_silent
+from party_agent.identity.doors import Door, NoDoor
+from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of, for_ever
 from party_agent.terms import misfits, read_terms
@@ -36,7 +39,6 @@ ACKNOWLEDGEMENT_DEADLINE_S = 60.0
 # Party-run ids become directory and container names.
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-_Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
 
 # What else goes over a session's connection, until that ends.
 Stream = Callable[[grpc.aio.Channel], Coroutine[Any, Any, NoReturn]]
@@ -44,8 +46,8 @@ Stream = Callable[[grpc.aio.Channel], Coroutine[Any, Any, NoReturn]]
 log = structlog.get_logger()
 
 
-class SessionEnded(Exception):
-    """The server closed the stream, or broke the protocol; the message says which."""
+class _DialAnew(Exception):
+    """This side wants another connection, with its new certificate."""
 
 
 class Link:
@@ -55,6 +57,8 @@ class Link:
         self,
         *,
         target: str,
+        door: Door,
+        refusals: Refusals,
         federated_id: str,
         name: str,
         instance_id: str,
@@ -72,6 +76,9 @@ class Link:
         self._draining = asyncio.Event()
         self._has_said_draining = asyncio.Event()
         self._target = target
+        self._door = door
+        self._refusals = refusals
+        self._dial_anew = asyncio.Event()
         self._federated_id = federated_id
         self._name = name
         self._instance_id = instance_id
@@ -95,6 +102,10 @@ class Link:
         self._draining.set()
         await self._has_said_draining.wait()
 
+    def dial_anew(self) -> None:
+        """End the session, if there is one, and open the next at once."""
+        self._dial_anew.set()
+
     async def run(self) -> NoReturn:
         """Dial, serve, and dial again, until cancelled."""
         while True:
@@ -108,14 +119,21 @@ class Link:
 
     async def _try_session(self) -> float:
         """Serve one session to its end; return how long to wait before the next."""
-        is_alone, began = False, self._clock.now()
+        is_alone, seen, began = False, "", self._clock.now()
         try:
             await self._session()
         except grpc.aio.AioRpcError as error:
             if error.code() in FOR_PEOPLE:
-                return self._ask_people(error)
+                return await self._ask_people(error.code(), error.details() or "")
             why = f"{error.code().name}: {error.details()}"
             is_alone = went_silent(error)
+            if error.code() is grpc.StatusCode.UNAVAILABLE and not self.connected.is_set():
+                seen = await self._door.explain()
+        except NoDoor as error:
+            return await self._ask_people(None, str(error))
+        except _DialAnew:
+            log.info("connection_renewed", server=self._target)
+            return 0.0
         except (SessionEnded, TimeoutError) as error:
             why = str(error) or f"no assignments within {WELCOME_DEADLINE_S:g} s"
         delay_s = self._backoff.next_s(
@@ -123,26 +141,22 @@ class Link:
             is_awaited=bool(self._units.party_run_ids),
             spent_s=max(0.0, (self._clock.now() - began).total_seconds()),
         )
+        if seen:
+            # It may be no more than a server that is going; only the back-off can tell.
+            await self._refusals.refused(None, seen, retry_s=delay_s)
+            return delay_s
         log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
         return delay_s
 
-    def _ask_people(self, error: grpc.aio.AioRpcError) -> float:
+    async def _ask_people(self, code: grpc.StatusCode | None, said: str) -> float:
         delay_s = self._backoff.long_s()
-        log.error(
-            "connection_refused",
-            server=self._target,
-            party_id=self._federated_id,
-            code=error.code().name,
-            why=FOR_PEOPLE[error.code()],
-            answer=error.details(),
-            retry_in_s=round(delay_s, 1),
-        )
+        await self._refusals.refused(code, said, retry_s=delay_s)
         return delay_s
 
     async def _session(self) -> None:
-        options = channel_options(self._keepalive_s)
-        async with grpc.aio.insecure_channel(self._target, options=options) as channel:
-            call: _Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
+        self._dial_anew.clear()
+        async with self._door.open(channel_options(self._keepalive_s)) as channel:
+            call: Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
             try:
                 async with asyncio.timeout(WELCOME_DEADLINE_S):
                     welcome = await self._greet(call)
@@ -150,6 +164,7 @@ class Link:
                 self._reporter.reconnected()
                 self.connected.set()
                 log.info("connected", server=self._target, epoch=welcome.epoch)
+                await self._refusals.admitted()
                 await self._serve(call, channel, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
             finally:
                 call.cancel()
@@ -164,7 +179,7 @@ class Link:
             # At each greeting: the server may be another, or have other settings by now.
             log.warning("settings_contradict_the_server", server=self._target, message=message)
 
-    async def _serve(self, call: _Call, channel: grpc.aio.Channel, heartbeat_s: float) -> None:
+    async def _serve(self, call: Call, channel: grpc.aio.Channel, heartbeat_s: float) -> None:
         try:
             await first_of(
                 self._receive(call),
@@ -173,12 +188,13 @@ class Link:
                 self._watch_acknowledgements(),
                 self._say_draining(call),
                 self._keep_contact(),
+                self._asked_to_dial_anew(),
                 *(stream(channel) for stream in self._streams),
             )
         finally:
             await self._contact.lost()
 
-    async def _greet(self, call: _Call) -> agents_pb2.Welcome:
+    async def _greet(self, call: Call) -> agents_pb2.Welcome:
         hello = agents_pb2.Hello(
             federated_id=self._federated_id,
             name=self._name,
@@ -187,23 +203,23 @@ class Link:
             party_run_ids=self._units.party_run_ids,
             draining=self._draining.is_set(),
         )
-        await _write(call, agents_pb2.AgentMessage(hello=hello))
+        await write(call, agents_pb2.AgentMessage(hello=hello))
         # A set that the last session cut off is worth nothing.
         self._parts.clear()
-        first = await _read(call)
+        first = await read(call)
         if first.WhichOneof("body") != "welcome":
             raise SessionEnded("the server's first message was no welcome")
         # Until they are complete nothing is known of what the server wants no more.
         is_complete = False
         while not is_complete:
-            message = await _read(call)
+            message = await read(call)
             self._handle(message)
             is_complete = message.assignments.complete and not message.assignments.more_follow
         return first.welcome
 
-    async def _receive(self, call: _Call) -> NoReturn:
+    async def _receive(self, call: Call) -> NoReturn:
         while True:
-            self._handle(await _read(call))
+            self._handle(await read(call))
 
     def _handle(self, message: agents_pb2.ServerMessage) -> None:
         match message.WhichOneof("body"):
@@ -237,23 +253,27 @@ class Link:
                 unreadable.append(Unreadable(party_run_id=party_run_id, message=error.message))
         self._units.assign(readable, unreadable=unreadable, complete=wire.complete)
 
-    async def _send_reports(self, call: _Call) -> NoReturn:
+    async def _send_reports(self, call: Call) -> NoReturn:
         while True:
             batch = await self._reporter.next_batch()
             reports = agents_pb2.Reports(reports=[encode_report(report) for report in batch])
-            await _write(call, agents_pb2.AgentMessage(reports=reports))
+            await write(call, agents_pb2.AgentMessage(reports=reports))
 
-    async def _beat(self, call: _Call, every_s: float) -> NoReturn:
+    async def _beat(self, call: Call, every_s: float) -> NoReturn:
         while True:
             await self._clock.sleep(every_s)
-            await _write(call, agents_pb2.AgentMessage(heartbeat=agents_pb2.Heartbeat()))
+            await write(call, agents_pb2.AgentMessage(heartbeat=agents_pb2.Heartbeat()))
 
-    async def _say_draining(self, call: _Call) -> NoReturn:
+    async def _say_draining(self, call: Call) -> NoReturn:
         await self._draining.wait()
         # Once more than needed where the hello has said it already.
-        await _write(call, agents_pb2.AgentMessage(draining=agents_pb2.Draining()))
+        await write(call, agents_pb2.AgentMessage(draining=agents_pb2.Draining()))
         self._has_said_draining.set()
         await for_ever()
+
+    async def _asked_to_dial_anew(self) -> NoReturn:
+        await self._dial_anew.wait()
+        raise _DialAnew
 
     async def _keep_contact(self) -> NoReturn:
         await self._contact.gained()
@@ -265,19 +285,3 @@ class Link:
             await self._clock.sleep(ACKNOWLEDGEMENT_DEADLINE_S)
             if heard == self._acknowledgements and sent & self._reporter.awaiting():
                 raise SessionEnded("the server no longer acknowledges reports")
-
-
-async def _read(call: _Call) -> agents_pb2.ServerMessage:
-    message = await call.read()
-    if message is grpc.aio.EOF:
-        raise SessionEnded("the server closed the stream")
-    return cast(agents_pb2.ServerMessage, message)
-
-
-async def _write(call: _Call, message: agents_pb2.AgentMessage) -> None:
-    try:
-        await call.write(message)
-    except asyncio.InvalidStateError:
-        # The call has ended; reading is how one learns with which status.
-        await _read(call)
-        raise SessionEnded("the call ended while the agent was writing") from None

@@ -13,6 +13,8 @@ from flow_contract.errors import (
     Unauthenticated,
     Unavailable,
 )
+from flow_server.grpc_api import callers
+from flow_server.grpc_api.auditing import CONNECT, Auditor
 from flow_server.grpc_api.certificates import party_of
 from flow_server.grpc_api.context import Context
 from flow_server.hub.registry import Registry
@@ -55,6 +57,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         reports: ReportService,
         delivery: DeliveryService,
         registry: Registry,
+        auditor: Auditor,
         lost_after_s: float,
         return_grace_s: float,
     ) -> None:
@@ -66,6 +69,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         self._reports = reports
         self._delivery = delivery
         self._registry = registry
+        self._auditor = auditor
         self._encoder = AssignmentEncoder()
 
     async def Connect(  # type: ignore[override]  # grpc.aio also takes a handler that writes itself
@@ -95,6 +99,7 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         structlog.contextvars.bind_contextvars(party_id=session.federated_id, epoch=epoch)
         log.info("agent_connected", runtime=hello.inventory.runtime)
         try:
+            await self._auditor.note(CONNECT, callers.current(), request=hello)
             welcome = pb.Welcome(
                 epoch=epoch,
                 heartbeat_s=HEARTBEAT_S,

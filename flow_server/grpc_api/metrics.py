@@ -2,6 +2,7 @@
 
 from flow_contract.errors import Forbidden, Kind
 from flow_contract.metrics import DEFAULT_LISTED
+from flow_server.grpc_api import callers
 from flow_server.grpc_api.certificates import party_of
 from flow_server.grpc_api.context import Context
 from flow_server.services.metrics import MetricService
@@ -45,6 +46,7 @@ class MetricServicer(metrics_pb2_grpc.MetricServiceServicer):
             name=request.name,
             after=request.after,
             limit=request.limit if request.HasField("limit") else DEFAULT_LISTED,
+            caller=callers.current(),
         )
         return pb.ListMetricsResponse(
             run_id=page.run_id,

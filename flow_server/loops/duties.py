@@ -12,6 +12,7 @@ from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
+from flow_server.services.sign_in import SignIn
 from flow_server.services.vigil import Vigil
 from flow_server.services.watches import Watches
 from flow_server.storage.changes import Listener
@@ -79,12 +80,20 @@ async def delete_old_runs(retention: RetentionService, *, every_s: float) -> Non
         await asyncio.sleep(every_s)
 
 
+async def note_token_uses(sign_in: SignIn, *, every_s: float) -> None:
+    """Write down which tokens were used, in one statement for all."""
+    while True:
+        await asyncio.sleep(every_s)
+        await sign_in.note_uses()
+
+
 async def listen_for_changes(
     make_listener: Callable[[], Listener],
     *,
     delivery: DeliveryService,
     watches: Watches,
     admissions: AdmissionService,
+    sign_in: SignIn,
     registry: Registry,
     on_listening: Callable[[], None],
 ) -> None:
@@ -92,6 +101,8 @@ async def listen_for_changes(
 
     def catch_up() -> None:
         delivery.wake_parties(registry.connected())
+        # Before anybody asks again who waits.
+        sign_in.forget_all()
         watches.wake_all()
         admissions.wake_all()
         on_listening()

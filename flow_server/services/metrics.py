@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from flow_contract import checks
+from flow_contract.access import Caller
 from flow_contract.errors import Forbidden, Kind, NotFound
 from flow_contract.metrics import (
     MAX_LISTED,
@@ -13,6 +14,7 @@ from flow_contract.metrics import (
     check_batch,
     read_place,
 )
+from flow_server.domain.access import RULES, decide
 from flow_server.storage import metrics, tasks
 from flow_server.storage.database import Connection, Database
 
@@ -70,11 +72,13 @@ class MetricService:
         name: str = "",
         after: str = "",
         limit: int,
+        caller: Caller,
     ) -> MetricPage:
         """Return one page of a run's points, by rank and number; "" means newest, all, all.
 
         Raises:
             NotFound: no such task, or no such run of it, or it never ran.
+            Forbidden: the task is another user's.
             InvalidArgument: `limit` or `after`.
         """
         for field, value in (("task_id", task_id), ("run_id", run_id)):
@@ -84,7 +88,7 @@ class MetricService:
         checks.number("limit", limit, least=1, most=MAX_LISTED)
         place = read_place(after)
         async with self._database.snapshot() as connection:
-            await tasks.require_task(connection, task_id)
+            decide(RULES["MetricService/List"], caller, await tasks.owner_of(connection, task_id))
             found = await metrics.run_of(connection, task_id, run_id)
             if found is None:
                 raise NotFound(

@@ -17,6 +17,7 @@ from flow_server.services.vigil import Vigil
 from flow_server.storage.address import parse
 from flow_server.storage.database import Database
 from flow_server.storage.engine import make_engine
+from tests.chaos.callers import LOCAL
 
 
 class Served:
@@ -42,7 +43,8 @@ class Served:
         self.worker = self.do(self._begin())
         self.template_id = self.do(
             TemplateService(self.database).create(
-                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1")
+                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1"),
+                caller=LOCAL,
             )
         )
 

@@ -28,7 +28,11 @@ async def server():
 @pytest.fixture
 async def site(server, short_folder):
     settings = AgentSettings(
-        server=server.address, party="hospital-a", runtime="process", state_dir=short_folder
+        server=server.address,
+        party="hospital-a",
+        runtime="process",
+        state_dir=short_folder,
+        insecure=True,
     )
     agent = Agent(settings, await choose_runtime(settings))
     running = asyncio.create_task(agent.run())

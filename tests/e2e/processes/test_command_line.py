@@ -97,7 +97,7 @@ def test_a_server_option_that_can_not_be_is_named(arguments, words):
     ],
 )
 def test_an_agent_option_that_can_not_be_is_named_and_all_at_once(arguments, words):
-    ended = run("agent", *arguments)
+    ended = run("agent", "--insecure", *arguments)
     assert ended.returncode == 2
     for each in words:
         assert each in ended.stderr
@@ -125,7 +125,8 @@ def test_a_second_agent_in_the_same_directory_ends_at_once(server, tmp_path):
     first.start()
     try:
         ended = run(
-            "agent", "--server", server.address, "--party", "hospital-a", "--runtime", "process",
+            "agent", "--insecure", "--server", server.address, "--party", "hospital-a",
+            "--runtime", "process",
             "--state-dir", tmp_path / "state",
         )  # fmt: skip
         assert ended.returncode == 1
@@ -137,7 +138,7 @@ def test_a_second_agent_in_the_same_directory_ends_at_once(server, tmp_path):
 
 def test_an_agent_that_finds_no_engine_says_so(tmp_path):
     ended = run(
-        "agent", "--server", "127.0.0.1:1", "--party", "a", "--runtime", "docker",
+        "agent", "--insecure", "--server", "127.0.0.1:1", "--party", "a", "--runtime", "docker",
         "--state-dir", tmp_path, DOCKER_HOST=f"unix://{tmp_path}/no.sock",
     )  # fmt: skip
     assert ended.returncode == 1
