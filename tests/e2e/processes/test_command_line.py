@@ -23,6 +23,8 @@ def server(database_url, tmp_path):
 async def set_revision(url, revision):
     connection = await asyncpg.connect(url)
     await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
+    # And it asks for code of its own time.
+    await connection.execute("UPDATE compatibility SET oldest_code = $1", revision)
     await connection.close()
 
 
@@ -71,9 +73,9 @@ def test_a_port_that_is_taken_is_named_in_one_sentence(database_url, option):
         (["--port", "70000"], "--port"),
         (["--port", "many"], "--port"),
         (["--insecure", "--database-url", "mysql://somewhere/else"], "postgresql://"),
-        (["--insecure", "--host", "10.0.0.1"], "--insecure serves this machine alone"),
+        (["--insecure", "--host", "10.0.0.1"], "--insecure: it serves this machine alone"),
         (["--tls-cert", "server.pem"], "--tls-key"),
-        (["--agents-address", "somewhere"], "--agents-address must be host:port"),
+        (["--agents-address", "somewhere"], "--agents-address: must be host:port"),
     ],
 )
 def test_a_server_option_that_can_not_be_is_named(arguments, words):
