@@ -7,6 +7,8 @@ from dataclasses import replace
 import grpc
 import pytest
 
+from flow_contract.access import Caller, CallerKind, Right
+from flow_contract.errors import Forbidden
 from flow_contract.metrics import MAX_BATCH, MAX_POINTS, MetricBatch, MetricPoints
 from flow_server.services.metrics import MetricService
 from flow_server.storage.database import Database
@@ -213,3 +215,20 @@ async def test_the_sdk_reads_on_where_a_page_ends(sdk, start, engine):
         )
         await service.push("hospital-a", batch)
     assert await values(sdk, task_id) == list(range(1, sent + 1))
+
+
+async def test_nobody_sees_the_metrics_of_another_user_s_task(sdk, start, push, engine):
+    task_id, shares = await start("hospital-a")
+    await push(shares["hospital-a"], 1, points(1))
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE tasks SET owner = 'alice'")
+    service = MetricService(Database(engine))
+
+    def caller(name, *rights):
+        return Caller(kind=CallerKind.USER, name=name, rights=frozenset(rights))
+
+    for allowed in (caller("alice", Right.READ), caller("bob", Right.READ_ALL)):
+        page = await service.list(task_id, limit=10, caller=allowed)
+        assert [party.points.values for party in page.parties] == [(1,)]
+    with pytest.raises(Forbidden, match="another user's"):
+        await service.list(task_id, limit=10, caller=caller("bob", Right.READ))
