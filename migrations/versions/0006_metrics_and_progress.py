@@ -8,6 +8,18 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+_GO_WITH_HEAD = """
+CREATE FUNCTION metric_points_go_with_head() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+  DELETE FROM metric_points USING gone WHERE metric_points.party_run_id = gone.party_run_id;
+  RETURN NULL;
+END $$;
+"""
+_TRIGGER = """
+CREATE TRIGGER metric_points_go_with_head AFTER DELETE ON metric_heads
+REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION metric_points_go_with_head();
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -36,14 +48,10 @@ def upgrade() -> None:
             "value NOT IN ('NaN', 'Infinity', '-Infinity')", name=op.f("ck_metric_points_finite")
         ),
         sa.CheckConstraint("sequence >= 1", name=op.f("ck_metric_points_sequence")),
-        sa.ForeignKeyConstraint(
-            ["party_run_id"],
-            ["metric_heads.party_run_id"],
-            name=op.f("fk_metric_points_party_run_id"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("party_run_id", "sequence", name=op.f("pk_metric_points")),
     )
+    op.execute(_GO_WITH_HEAD)
+    op.execute(_TRIGGER)
     op.add_column("party_runs", sa.Column("current_epoch", sa.Integer(), nullable=True))
     op.add_column("party_runs", sa.Column("total_epoch", sa.Integer(), nullable=True))
     op.add_column(
@@ -61,3 +69,4 @@ def downgrade() -> None:
     op.drop_column("party_runs", "current_epoch")
     op.drop_table("metric_points")
     op.drop_table("metric_heads")
+    op.execute("DROP FUNCTION metric_points_go_with_head()")

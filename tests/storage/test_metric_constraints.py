@@ -19,7 +19,6 @@ _POINT = {"party_run_id": "share", "sequence": 1, "name": "loss", "step": 0, "at
         ("pk_metric_heads", metric_heads, _HEAD),
         ("ck_metric_heads_counts", metric_heads, _HEAD | {"stored": -1}),
         ("ck_metric_heads_counts", metric_heads, _HEAD | {"dropped": -1}),
-        ("fk_metric_points_party_run_id", metric_points, _POINT | {"party_run_id": "gone"}),
         ("pk_metric_points", metric_points, _POINT),
         ("ck_metric_points_sequence", metric_points, _POINT | {"sequence": 0}),
         ("ck_metric_points_finite", metric_points, _POINT | {"sequence": 2, "value": float("nan")}),
