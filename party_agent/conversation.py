@@ -9,6 +9,8 @@ from flow_wire import agents_pb2
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
 
+_NO_MESSAGE = "the server sent bytes that are no message"
+
 
 class SessionEnded(Exception):
     """The server closed the stream, or broke the protocol; the message says which."""
@@ -17,8 +19,8 @@ class SessionEnded(Exception):
 async def read(call: Call) -> agents_pb2.ServerMessage:
     """Return the next message. Raises SessionEnded, or the call's status."""
     message = await call.read()
-    if message is grpc.aio.EOF:
-        raise SessionEnded("the server closed the stream")
+    if message is grpc.aio.EOF or message is None:
+        raise SessionEnded(_NO_MESSAGE if message is None else "the server closed the stream")
     return cast(agents_pb2.ServerMessage, message)
 
 

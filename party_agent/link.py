@@ -232,8 +232,7 @@ class Link:
             case "pace":
                 self._backoff.spread(message.pace.reconnect_spread_ms / 1000)
             case other:
-                # A newer server may say more than this agent knows.
-                log.debug("message_ignored", body=other)
+                log.debug("message_ignored", body=other)  # a newer server may say more
 
     def _take(self, wire: agents_pb2.Assignments) -> None:
         self._parts.extend(wire.assignments)
