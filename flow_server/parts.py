@@ -13,6 +13,7 @@ from flow_server.grpc_api.auditing import Auditor
 from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.certificates import caller_from_certificate
 from flow_server.grpc_api.enrolment import EnrolmentServicer
+from flow_server.grpc_api.metrics import MetricServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.server import Servicers
@@ -36,6 +37,7 @@ from flow_server.services.admissions import AdmissionService
 from flow_server.services.audit import AuditService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.enrolments import EnrolmentService
+from flow_server.services.metrics import MetricService
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
 from flow_server.services.retention import RetentionService
@@ -103,6 +105,7 @@ class Parts:
             templates=TemplateServicer(TemplateService(database)),
             tasks=TaskServicer(tasks, starts, WaitService(tasks, watches)),
             runs=RunServicer(RunService(database)),
+            metrics=MetricServicer(MetricService(database)),
             parties=PartyServicer(parties, enrolments),
             agents=AgentServicer(
                 insecure=settings.insecure,

@@ -23,7 +23,7 @@ from party_agent.workload import make_workload
 
 
 class Admission:
-    """Judges units. `outputs` is the directory of /output, None for none.
+    """Judges units. `outputs` is the directory of /output, `api` of /fedflow, None for none.
 
     `held` returns the site's units in the order in which they came.
     """
@@ -34,11 +34,13 @@ class Admission:
         site: Site,
         policy: PolicySource,
         outputs: Path | None,
+        api: Path | None = None,
         held: Callable[[], Iterable[Unit]],
     ) -> None:
         self._site = site
         self._policy = policy
         self._outputs = outputs
+        self._api = api
         self._held = held
         self._disk = Disk()
 
@@ -64,7 +66,8 @@ class Admission:
             RuntimeRefused: names the first rule that it breaks.
         """
         make = partial(self._made, unit, self._ahead_of(unit.party_run_id))
-        if self._policy.is_fixed and self._outputs is None and not names_data(unit.spec):
+        makes_nothing = self._outputs is None and self._api is None
+        if self._policy.is_fixed and makes_nothing and not names_data(unit.spec):
             return make()
         return await self._disk.do(make)
 
@@ -95,6 +98,7 @@ class Admission:
             site,
             unit.status.gpu_ids,
             self._outputs,
+            api=self._api,
             is_judged=state is PartyRunState.LAUNCHING,
         )
 

@@ -25,6 +25,7 @@ from party_agent.gpus import GpuInventory
 from party_agent.identity.doors import door_of
 from party_agent.identity.renewal import Renewal
 from party_agent.link import Link
+from party_agent.metric_push import MetricPush
 from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
@@ -35,6 +36,7 @@ from party_agent.runtime.port import Runtime
 from party_agent.settings import AgentSettings
 from party_agent.tasks import first_of
 from party_agent.units import Units
+from party_agent.workload_api.host import ApiHost
 
 # For the last reports to be acknowledged before an agent with nothing left to do leaves. What
 # is not acknowledged by then stands in the journal, and the next agent sends it.
@@ -84,6 +86,9 @@ class Agent:
         )
         state_dir = settings.state_dir
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
+        # What the memory runtime runs are scripts that can call nobody.
+        api_dir = state_dir.absolute() if state_dir and runtime.name != "memory" else None
+        api = ApiHost(api_dir, clock.now)
         self.units = Units(
             site=site,
             policy=policy,
@@ -94,6 +99,7 @@ class Agent:
             clock=clock,
             contact=contact,
             outputs=outputs,
+            api=api,
         )
         self._retention = Retention(
             keep=Keep(
@@ -133,6 +139,7 @@ class Agent:
             ),
             keepalive_s=settings.keepalive_s,
             max_backoff_s=settings.max_backoff_s,
+            streams=(MetricPush(federated_id=settings.party, host=api, clock=clock).run,),
         )
 
         self._renewal = (

@@ -6,7 +6,8 @@ starts from the complete assignments and resends what was not acknowledged.
 
 import asyncio
 import re
-from typing import NoReturn, cast
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NoReturn
 
 import grpc.aio
 import structlog
@@ -20,6 +21,7 @@ from flow_wire.codec.parties import encode_inventory
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.contact import Contact
+from party_agent.conversation import Call, SessionEnded, read, write
 from party_agent.dial import FOR_PEOPLE, channel_options, went_silent
 from party_agent.identity.doors import Door, NoDoor
 from party_agent.refusals import Refusals
@@ -37,14 +39,11 @@ ACKNOWLEDGEMENT_DEADLINE_S = 60.0
 # Party-run ids become directory and container names.
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-_NO_MESSAGE = "the server sent bytes that are no message"
-_Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
+
+# What else goes over a session's connection, until that ends.
+Stream = Callable[[grpc.aio.Channel], Coroutine[Any, Any, NoReturn]]
 
 log = structlog.get_logger()
-
-
-class SessionEnded(Exception):
-    """The server closed the stream, or broke the protocol; the message says which."""
 
 
 class _DialAnew(Exception):
@@ -71,6 +70,7 @@ class Link:
         backoff: Backoff,
         keepalive_s: float,
         max_backoff_s: float,
+        streams: Sequence[Stream] = (),
     ) -> None:
         self.connected = asyncio.Event()
         self._draining = asyncio.Event()
@@ -90,6 +90,7 @@ class Link:
         self._backoff = backoff
         self._keepalive_s = keepalive_s
         self._max_backoff_s = max_backoff_s
+        self._streams = streams
         self._acknowledgements = 0
         self._parts: list[agents_pb2.Assignment] = []
 
@@ -155,7 +156,7 @@ class Link:
     async def _session(self) -> None:
         self._dial_anew.clear()
         async with self._door.open(channel_options(self._keepalive_s)) as channel:
-            call: _Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
+            call: Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
             try:
                 async with asyncio.timeout(WELCOME_DEADLINE_S):
                     welcome = await self._greet(call)
@@ -164,7 +165,7 @@ class Link:
                 self.connected.set()
                 log.info("connected", server=self._target, epoch=welcome.epoch)
                 await self._refusals.admitted()
-                await self._serve(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
+                await self._serve(call, channel, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
             finally:
                 call.cancel()
 
@@ -178,7 +179,7 @@ class Link:
             # At each greeting: the server may be another, or have other settings by now.
             log.warning("settings_contradict_the_server", server=self._target, message=message)
 
-    async def _serve(self, call: _Call, heartbeat_s: float) -> None:
+    async def _serve(self, call: Call, channel: grpc.aio.Channel, heartbeat_s: float) -> None:
         try:
             await first_of(
                 self._receive(call),
@@ -188,11 +189,12 @@ class Link:
                 self._say_draining(call),
                 self._keep_contact(),
                 self._asked_to_dial_anew(),
+                *(stream(channel) for stream in self._streams),
             )
         finally:
             await self._contact.lost()
 
-    async def _greet(self, call: _Call) -> agents_pb2.Welcome:
+    async def _greet(self, call: Call) -> agents_pb2.Welcome:
         hello = agents_pb2.Hello(
             federated_id=self._federated_id,
             name=self._name,
@@ -201,23 +203,23 @@ class Link:
             party_run_ids=self._units.party_run_ids,
             draining=self._draining.is_set(),
         )
-        await _write(call, agents_pb2.AgentMessage(hello=hello))
+        await write(call, agents_pb2.AgentMessage(hello=hello))
         # A set that the last session cut off is worth nothing.
         self._parts.clear()
-        first = await _read(call)
+        first = await read(call)
         if first.WhichOneof("body") != "welcome":
             raise SessionEnded("the server's first message was no welcome")
         # Until they are complete nothing is known of what the server wants no more.
         is_complete = False
         while not is_complete:
-            message = await _read(call)
+            message = await read(call)
             self._handle(message)
             is_complete = message.assignments.complete and not message.assignments.more_follow
         return first.welcome
 
-    async def _receive(self, call: _Call) -> NoReturn:
+    async def _receive(self, call: Call) -> NoReturn:
         while True:
-            self._handle(await _read(call))
+            self._handle(await read(call))
 
     def _handle(self, message: agents_pb2.ServerMessage) -> None:
         match message.WhichOneof("body"):
@@ -250,21 +252,21 @@ class Link:
                 unreadable.append(Unreadable(party_run_id=party_run_id, message=error.message))
         self._units.assign(readable, unreadable=unreadable, complete=wire.complete)
 
-    async def _send_reports(self, call: _Call) -> NoReturn:
+    async def _send_reports(self, call: Call) -> NoReturn:
         while True:
             batch = await self._reporter.next_batch()
             reports = agents_pb2.Reports(reports=[encode_report(report) for report in batch])
-            await _write(call, agents_pb2.AgentMessage(reports=reports))
+            await write(call, agents_pb2.AgentMessage(reports=reports))
 
-    async def _beat(self, call: _Call, every_s: float) -> NoReturn:
+    async def _beat(self, call: Call, every_s: float) -> NoReturn:
         while True:
             await self._clock.sleep(every_s)
-            await _write(call, agents_pb2.AgentMessage(heartbeat=agents_pb2.Heartbeat()))
+            await write(call, agents_pb2.AgentMessage(heartbeat=agents_pb2.Heartbeat()))
 
-    async def _say_draining(self, call: _Call) -> NoReturn:
+    async def _say_draining(self, call: Call) -> NoReturn:
         await self._draining.wait()
         # Once more than needed where the hello has said it already.
-        await _write(call, agents_pb2.AgentMessage(draining=agents_pb2.Draining()))
+        await write(call, agents_pb2.AgentMessage(draining=agents_pb2.Draining()))
         self._has_said_draining.set()
         await for_ever()
 
@@ -282,19 +284,3 @@ class Link:
             await self._clock.sleep(ACKNOWLEDGEMENT_DEADLINE_S)
             if heard == self._acknowledgements and sent & self._reporter.awaiting():
                 raise SessionEnded("the server no longer acknowledges reports")
-
-
-async def _read(call: _Call) -> agents_pb2.ServerMessage:
-    message = await call.read()
-    if message is grpc.aio.EOF or message is None:
-        raise SessionEnded(_NO_MESSAGE if message is None else "the server closed the stream")
-    return cast(agents_pb2.ServerMessage, message)
-
-
-async def _write(call: _Call, message: agents_pb2.AgentMessage) -> None:
-    try:
-        await call.write(message)
-    except asyncio.InvalidStateError:
-        # The call has ended; reading is how one learns with which status.
-        await _read(call)
-        raise SessionEnded("the call ended while the agent was writing") from None

@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
+import structlog
+
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 async def for_ever() -> NoReturn:
@@ -27,3 +31,28 @@ async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return winner.result()
+
+
+class OwnedTasks:
+    """Tasks that run until they end or `aclose` ends them; one that fails is logged."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def own(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it."""
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._settle)
+
+    async def aclose(self) -> None:
+        """End them all. May be called twice."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("agent_task_failed", exc_info=error)

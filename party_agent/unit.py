@@ -38,6 +38,15 @@ class Status:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SelfReport:
+    """What a workload says of itself; None and empty while it has said nothing."""
+
+    current_epoch: int | None = None
+    total_epoch: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unit:
     """One party run at this site.
 
@@ -46,6 +55,7 @@ class Unit:
     `cut` is why this agent ends it by itself, NONE while it does not; set once, and then what
     anybody else wants comes too late.
     `sources` are the real paths that were mounted when it was prepared; None if it never was.
+    `says` is what the workload has reported of itself, as far as it was passed on.
     `removed`: the runtime holds nothing of it any more, which is what frees its GPUs.
     `abandoned`: the server no longer names it, so nobody waits for its last report.
     `failures` counts calls in a row that the runtime could not answer; not journaled.
@@ -58,6 +68,7 @@ class Unit:
     cut: Reason = Reason.NONE
     stop_stage: StopStage = StopStage.NONE
     sources: tuple[str, ...] | None = None
+    says: SelfReport = SelfReport()
     removed: bool = False
     abandoned: bool = False
     sequence: int = 0
@@ -117,4 +128,7 @@ def report_of(unit: Unit) -> Report:
         observed_at=status.observed_at,
         started_at=status.started_at,
         finished_at=status.finished_at,
+        current_epoch=unit.says.current_epoch,
+        total_epoch=unit.says.total_epoch,
+        note=unit.says.note,
     )

@@ -24,13 +24,18 @@ from party_agent.policy.rules import Rules
 from party_agent.policy.site import names_data
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of
-from party_agent.unit import Unit, report_of, with_desired
+from party_agent.unit import SelfReport, Unit, report_of, with_desired
+from party_agent.words import Words
+from party_agent.workload_api.host import ApiHost
 
 # Exits are told by the runtime; this catches one that was not.
 CHECK_RUNNING_S = 60.0
 
 # A pull may tell more than anyone wants to read.
 PROGRESS_EVERY_S = 1.0
+
+# While its first instruction may have run, or is about to.
+_REPORTING = (PartyRunState.PREPARED, PartyRunState.LAUNCHING, PartyRunState.RUNNING)
 
 log = structlog.get_logger()
 
@@ -47,6 +52,7 @@ class Tools:
     contact: Contact
     rules: Callable[[], Rules]
     gate: Gate
+    api: ApiHost
     gpus_freed: Callable[[], None]
 
 
@@ -73,6 +79,12 @@ class UnitLoop:
         self._told: tuple[Reason, str] | None = None
         self._was_told = asyncio.Event()
         self._says_again = False
+        self._words = Words(unit.says)
+
+    def hear(self, says: SelfReport) -> None:
+        """Take what the workload says of itself; it is passed on soon, and not at every word."""
+        if self._words.hear(says):
+            self.wake()
 
     def want(self, desired: Desired, cause: Reason) -> None:
         """Take the server's wish over; one that would move backwards is ignored."""
@@ -122,6 +134,9 @@ class UnitLoop:
     async def _turn(self) -> float | None:
         """Take one step; return how long to wait for the next, None for until woken."""
         self._keep_limits()
+        if self.unit.status.state in _REPORTING:
+            await self._tools.api.serve(self.unit.spec, self.hear)
+        next_word_s = self._pass_on()
         # An assignment that nothing has come of yet is the server's to repeat.
         is_untouched = self._saved is None and self.unit.status.state is PartyRunState.PENDING
         if (self.unit != self._saved or self._says_again) and not is_untouched:
@@ -137,6 +152,8 @@ class UnitLoop:
             removed=after.removed,
             failures=after.failures,
         )
+        if self.unit.is_final:
+            self._pass_on()
         if self.unit != self._saved:
             await self._record()
         if self.unit.failures:
@@ -144,8 +161,18 @@ class UnitLoop:
         if self.unit != before or self.unit.is_done:
             return 0
         if before.status.state is PartyRunState.RUNNING:
-            return self._until_limit_s()
+            return min(next_word_s, self._until_limit_s())
         return self._tools.gate.left_s(self.unit)
+
+    def _pass_on(self) -> float:
+        """Take the workload's newest word over, or return how long until that may be done."""
+        now = self._tools.clock.now()
+        left_s = self._words.left_s(now)
+        if left_s is None or (left_s and not self.unit.is_final):
+            return CHECK_RUNNING_S if left_s is None else left_s
+        self._words.passed_on(now)
+        self.unit = replace(self.unit, says=self._words.newest)
+        return CHECK_RUNNING_S
 
     def _keep_limits(self) -> None:
         limit = self._first_limit()
@@ -197,7 +224,8 @@ class UnitLoop:
 
     async def _record(self) -> None:
         has_moved = self._saved is None or self.unit.status != self._saved.status
-        is_news = has_moved or self._says_again
+        has_said = self._saved is not None and self.unit.says != self._saved.says
+        is_news = has_moved or has_said or self._says_again
         self._says_again = False
         if is_news:
             # Counted before the write: a sequence number must not be used twice.
@@ -215,6 +243,7 @@ class UnitLoop:
                 reason=unit.status.reason.value,
             )
         if unit.removed and not self.removed.is_set():
+            await self._tools.api.end(unit.party_run_id)
             self.removed.set()
             self._tools.gpus.release(unit.party_run_id)
             self._tools.gpus_freed()

@@ -4,9 +4,8 @@ Each has its own loop; this is who makes them, wakes them and ends them.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -27,9 +26,11 @@ from party_agent.policy.watch import FixedPolicy, PolicySource
 from party_agent.reporter import Reporter
 from party_agent.runtime.port import Runtime, RuntimeRefused, RuntimeUnavailable
 from party_agent.strays import Strays
+from party_agent.tasks import OwnedTasks
 from party_agent.unit import Unit, new_unit, report_of
 from party_agent.unit_loop import Tools, UnitLoop
 from party_agent.unreadable import Unreadable, refused_unit
+from party_agent.workload_api.host import ApiHost
 
 # Beside the longest grace: for a busy engine to end and remove everything.
 STOP_ALL_SLACK_S = 60.0
@@ -41,7 +42,8 @@ class Units:
     """The site's party runs.
 
     `outputs` is the directory of /output, None for none. A unit's status reaches `reporter`
-    only after `journal` has it. `policy` None means that the rules of `site` never change.
+    only after `journal` has it. `policy` None means that the rules of `site` never change, `api`
+    None that workloads have nowhere to report.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Units:
         clock: Clock,
         contact: Contact,
         outputs: Path | None,
+        api: ApiHost | None = None,
     ) -> None:
+        self._api = api or ApiHost(None, clock.now)
         self._runtime = runtime
         self._journal = journal
         self._reporter = reporter
@@ -66,6 +70,7 @@ class Units:
             site=site,
             policy=policy or FixedPolicy(site.rules),
             outputs=outputs,
+            api=self._api.folders,
             held=lambda: self.held,
         )
         self.approvals = Approvals(journal, now=clock.now, answered=self._wake)
@@ -84,13 +89,14 @@ class Units:
             contact=contact,
             rules=lambda: self._admission.rules,
             gate=gate,
+            api=self._api,
             gpus_freed=self._serve_gpus,
         )
         self._loops: dict[str, UnitLoop] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = OwnedTasks()
         self._ended: dict[str, None] = {}
         self._strays = Strays(
-            runtime=runtime, clock=clock, known=lambda: self._loops, own=self._own
+            runtime=runtime, clock=clock, known=lambda: self._loops, own=self._tasks.own
         )
         self._is_stopping = False
         self._is_draining = False
@@ -105,6 +111,7 @@ class Units:
         """
         self._ended = dict.fromkeys(self._journal.load_ended())
         units = self._journal.load()
+        await self._api.open(frozenset(unit.party_run_id for unit in units if not unit.removed))
         for unit in units:
             if not unit.removed:
                 self._gpus.restore(unit.party_run_id, unit.status.gpu_ids)
@@ -114,8 +121,8 @@ class Units:
             self._add(self._admit(unit), journaled=unit)
         self._serve_gpus()
         strays = await self._strays.find()
-        self._own(self._follow_exits())
-        self._own(self._admission.follow(self._clock, self._wake_all))
+        self._tasks.own(self._follow_exits())
+        self._tasks.own(self._admission.follow(self._clock, self._wake_all))
         if units or strays:
             log.info("units_adopted", units=len(units), strays=len(strays))
 
@@ -207,11 +214,9 @@ class Units:
 
     async def aclose(self) -> None:
         """End the loops; workloads run on. May be called twice."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.aclose()
         self._admission.close()
+        await self._api.aclose()
 
     def _admit(self, unit: Unit) -> Unit:
         """Return the unit with a place in the queue for GPUs, or refused."""
@@ -240,7 +245,7 @@ class Units:
     def _add(self, unit: Unit, *, journaled: Unit | None = None) -> None:
         loop = UnitLoop(unit, self._tools, journaled=journaled)
         self._loops[unit.party_run_id] = loop
-        self._own(self._run(loop))
+        self._tasks.own(self._run(loop))
 
     async def _run(self, loop: UnitLoop) -> None:
         await loop.run()
@@ -287,13 +292,3 @@ class Units:
     def _wake_all(self) -> None:
         for loop in self._loops.values():
             loop.wake()
-
-    def _own(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._settle)
-
-    def _settle(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("agent_task_failed", exc_info=error)

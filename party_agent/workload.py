@@ -7,8 +7,10 @@ from flow_contract.assignments import WorkloadSpec
 from party_agent.policy.data import DATA_TARGET
 from party_agent.policy.site import Site, capped, check, data_binds
 from party_agent.runtime.port import Bind, Workload
+from party_agent.workload_api import folder
 
 OUTPUT_TARGET = "/output"
+PYTHON_TARGET = f"{folder.TARGET}/{folder.PYTHON}"
 
 LABEL_PREFIX = "io.fedflow."
 
@@ -19,9 +21,12 @@ def make_workload(
     gpu_ids: tuple[str, ...],
     outputs: Path | None,
     *,
+    api: Path | None = None,
     is_judged: bool = False,
 ) -> Workload:
-    """Return the workload, its own directory below `outputs` made; None means no /output.
+    """Return the workload, its own directories below `outputs` and `api` made.
+
+    None means no /output, and no socket to report at.
 
     `is_judged`: the rules let it pass when it was launched and have no say any more. Where its
     data are is looked up all the same.
@@ -36,12 +41,15 @@ def make_workload(
     if outputs is not None:
         output = make_output(outputs, spec)
         binds = (*binds, Bind(source=output, target=OUTPUT_TARGET, writable=True))
+    if api is not None:
+        made = folder.make_folder(api, spec.party_run_id)
+        binds = (*binds, Bind(source=made, target=folder.TARGET, is_agents=True))
     return Workload(
         party_run_id=spec.party_run_id,
         image_url=spec.image_url,
         workdir=spec.workdir,
         command=spec.command,
-        env=environment(spec, has_output=outputs is not None),
+        env=environment(spec, has_output=outputs is not None, has_api=api is not None),
         binds=binds,
         resources=spec.resources,
         gpu_ids=gpu_ids,
@@ -51,11 +59,12 @@ def make_workload(
     )
 
 
-def environment(spec: WorkloadSpec, *, has_output: bool) -> dict[str, str]:
+def environment(spec: WorkloadSpec, *, has_output: bool, has_api: bool = False) -> dict[str, str]:
     """Return the template's variables and ours, which win.
 
     FEDFLOW_PARTIES holds the party ids by rank, comma separated; FEDFLOW_HYPER_PARAMETERS a
-    JSON list of strings, as they were given.
+    JSON list of strings, as they were given. FEDFLOW_API is the socket to report at; what Python
+    imports comes last from beside it, so that the template's own modules win.
     """
     ours = {
         "FEDFLOW_TASK_ID": spec.task_id,
@@ -72,6 +81,10 @@ def environment(spec: WorkloadSpec, *, has_output: bool) -> dict[str, str]:
         ours["FEDFLOW_DATA_DIR"] = DATA_TARGET
     if has_output:
         ours["FEDFLOW_OUTPUT_DIR"] = OUTPUT_TARGET
+    if has_api:
+        ours["FEDFLOW_API"] = f"{folder.TARGET}/{folder.SOCKET}"
+        own = spec.env.get("PYTHONPATH")
+        ours["PYTHONPATH"] = f"{own}:{PYTHON_TARGET}" if own else PYTHON_TARGET
     return {**spec.env, **ours}
 
 

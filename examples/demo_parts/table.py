@@ -72,13 +72,13 @@ class StatusBoard:
         return dict(self._ran_s)
 
     def _table(self) -> Table:
-        table = Table("party", "status", "seconds")
+        table = Table("party", "status", "epoch", "seconds")
         now = time.monotonic()
         for party in self._parties:
             name = party["federated_id"]
             since = self._running_since.get(name)
             ran_s = self._ran_s.get(name, now - since if since is not None else None)
-            table.add_row(name, _coloured(party), _number(ran_s, ".1f"))
+            table.add_row(name, _coloured(party), _epoch(party), _number(ran_s, ".1f"))
         return table
 
 
@@ -87,7 +87,7 @@ def final_table(
 ) -> Table:
     """Return one row per party: how it ended, how long it ran, what its model learnt."""
     table = Table("party", "status")
-    for heading in ("exit code", "seconds", "accuracy"):
+    for heading in ("exit code", "epoch", "seconds", "accuracy"):
         table.add_column(heading, justify="right")
     for party in parties:
         name = party["federated_id"]
@@ -95,6 +95,7 @@ def final_table(
             name,
             _coloured(party),
             _number(party["exit_code"], "d"),
+            _epoch(party),
             _number(seconds.get(name, _by_the_site(party)), ".1f"),
             _number(results.get(name, {}).get("accuracy"), ".3f"),
         )
@@ -113,6 +114,13 @@ def _state(party: dict[str, Any]) -> str:
     if party["state"] in {"running", "succeeded"} or party["reason"] == "none":
         return str(party["state"])
     return f"{party['state']} ({party['reason']}): {party['message']}"
+
+
+def _epoch(party: dict[str, Any]) -> str:
+    if party["current_epoch"] is None:
+        return "-"
+    total = party["total_epoch"]
+    return f"{party['current_epoch']}" + ("" if total is None else f"/{total}")
 
 
 def _coloured(party: dict[str, Any]) -> Text:

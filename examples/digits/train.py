@@ -5,7 +5,8 @@
 Runs as a container or a process of Fedflow and reads what every workload is given:
 FEDFLOW_DATA_DIR (holds digits.npz), FEDFLOW_OUTPUT_DIR, FEDFLOW_EPOCHS, FEDFLOW_RANK,
 FEDFLOW_WORLD_SIZE, FEDFLOW_PARTY_ID and FEDFLOW_HYPER_PARAMETERS, a JSON list such as
-["lr=0.2", "hidden=32"]. Needs nothing of Fedflow itself.
+["lr=0.2", "hidden=32"]. Reports each epoch, its loss and its accuracy where flow_worker is there,
+and does without it elsewhere.
 
 Writes result.json {"accuracy", "epochs", "samples", …} and the model, and prints one line per
 epoch. The accuracy is that on a fifth of the share which the training never sees.
@@ -20,6 +21,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+
+try:
+    import flow_worker
+except ImportError:
+    flow_worker = None
 
 HELD_OUT = 0.2
 BATCH = 32
@@ -178,6 +184,9 @@ def main() -> int:
     def report(epoch: int, loss: float, accuracy: float) -> None:
         print(f"epoch {epoch}/{settings.epochs} loss {loss:.4f} accuracy {accuracy:.4f}",
               flush=True)  # fmt: skip
+        if flow_worker is not None:
+            flow_worker.metrics({"loss": loss, "accuracy": accuracy}, step=epoch)
+            flow_worker.progress(epoch, settings.epochs)
 
     accuracy = WORKLOADS[kind](share, settings, report, output)
     result = {

@@ -74,6 +74,7 @@ RULES: dict[str, Rule] = {
     "TaskService/Wait": _SEE_TASK,
     "RunService/Get": _SEE_TASK,
     "RunService/List": _SEE_TASK,
+    "MetricService/List": _SEE_TASK,
     "PartyService/List": _READ,
     "PartyService/Get": _READ,
     "PartyService/Drain": _OPERATE,
@@ -93,6 +94,7 @@ RULES: dict[str, Rule] = {
     "EnrolmentService/Enrol": _ANYBODY,
     "AgentService/Connect": _PARTY,
     "AgentService/Renew": _PARTY,
+    "MetricService/Push": _PARTY,
 }
 
 

@@ -11,9 +11,11 @@ from flow_contract.assignments import Report
 from flow_contract.ids import ID_LENGTH
 from flow_contract.lifecycle import PartyRunState, is_final
 from flow_contract.reasons import Reason, sentence
+from flow_contract.tasks import MAX_EPOCHS
 
 MAX_MESSAGE_LENGTH = 2000
 MAX_DIGEST_LENGTH = 300
+MAX_NOTE_LENGTH = 1000
 MAX_GPU_IDS = 1024
 MAX_GPU_ID_LENGTH = 128
 
@@ -48,7 +50,14 @@ def normalise(report: Report, *, now: datetime) -> Report:
         image_digest=_text(report.image_digest, MAX_DIGEST_LENGTH),
         gpu_ids=tuple(_text(gpu, MAX_GPU_ID_LENGTH) for gpu in report.gpu_ids[:MAX_GPU_IDS]),
         finished_at=(report.finished_at or now) if ended else None,
+        current_epoch=_epoch(report.current_epoch),
+        total_epoch=_epoch(report.total_epoch),
+        note=_text(report.note, MAX_NOTE_LENGTH),
     )
+
+
+def _epoch(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value <= MAX_EPOCHS else None
 
 
 def _text(value: str, max_chars: int) -> str:

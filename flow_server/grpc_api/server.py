@@ -17,6 +17,7 @@ from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.intake import IntakeInterceptor
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.listener import Listener
+from flow_server.grpc_api.metrics import MetricServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
 from flow_server.grpc_api.rates import Counter
@@ -38,6 +39,8 @@ from flow_wire import (
     audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    metrics_pb2,
+    metrics_pb2_grpc,
     parties_pb2,
     parties_pb2_grpc,
     runs_pb2,
@@ -71,6 +74,7 @@ _SERVICES = (
     parties_pb2.DESCRIPTOR.services_by_name["PartyService"],
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
+    metrics_pb2.DESCRIPTOR.services_by_name["MetricService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
@@ -89,6 +93,7 @@ class Servicers:
     parties: PartyServicer
     agents: AgentServicer
     enrolment: EnrolmentServicer
+    metrics: MetricServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -177,6 +182,7 @@ def _add(
     parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, server)
     agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, server)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, server)
+    metrics_pb2_grpc.add_MetricServiceServicer_to_server(servicers.metrics, server)
     users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

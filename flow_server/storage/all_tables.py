@@ -1,6 +1,6 @@
 """Every table of the schema: who needs the whole asks here, so that none is forgotten."""
 
-from flow_server.storage import columns, identity_tables, tables
+from flow_server.storage import columns, identity_tables, metric_tables, tables
 
 metadata = columns.metadata
 TABLES = (
@@ -16,4 +16,6 @@ TABLES = (
     identity_tables.enrolments,
     identity_tables.certificates,
     identity_tables.audit,
+    metric_tables.metric_heads,
+    metric_tables.metric_points,
 )

@@ -30,7 +30,7 @@ _OF_RUNS = Statement(
     """
     SELECT party_run_id, run_id, federated_id, rank, federated_data, desired, state, reason,
            message, exit_code, CASE WHEN gpu_ids <> '[]' THEN gpu_ids END AS gpu_ids, image_digest,
-           started_at, finished_at
+           started_at, finished_at, current_epoch, total_epoch, note
     FROM party_runs WHERE run_id = ANY(CAST(:run_ids AS text[]))
     ORDER BY run_id, rank LIMIT CAST(:most AS bigint)
     """
@@ -109,4 +109,7 @@ def _party_run(row: asyncpg.Record) -> PartyRun:
         image_digest=row["image_digest"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        current_epoch=row["current_epoch"],
+        total_epoch=row["total_epoch"],
+        note=row["note"],
     )

@@ -48,9 +48,10 @@ _APPLY = Statement(
         CAST(:party_run_ids AS text[]), CAST(:sequences AS bigint[]), CAST(:states AS text[]),
         CAST(:reasons AS text[]), CAST(:messages AS text[]), CAST(:exit_codes AS int[]),
         CAST(:gpu_ids AS text[]), CAST(:digests AS text[]),
-        CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]))
+        CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]),
+        CAST(:current_epochs AS int[]), CAST(:total_epochs AS int[]), CAST(:notes AS text[]))
       AS sent(federated_id, epoch, party_run_id, sequence, state, reason, message, exit_code,
-              gpu_ids, digest, started_at, finished_at)
+              gpu_ids, digest, started_at, finished_at, current_epoch, total_epoch, note)
     ), moves AS (
       SELECT * FROM unnest(CAST(:stored AS text[]), CAST(:reported AS text[]))
       AS moves(stored, reported)
@@ -70,7 +71,11 @@ _APPLY = Statement(
           exit_code = counted.exit_code, gpu_ids = CAST(counted.gpu_ids AS jsonb),
           image_digest = counted.digest, report_sequence = counted.sequence,
           started_at = coalesce(counted.started_at, new.started_at),
-          finished_at = counted.finished_at
+          finished_at = counted.finished_at,
+          -- An agent that was replaced may not know what the workload told its predecessor.
+          current_epoch = coalesce(counted.current_epoch, new.current_epoch),
+          total_epoch = coalesce(counted.total_epoch, new.total_epoch),
+          note = coalesce(nullif(counted.note, ''), new.note)
       FROM counted
       WHERE new.party_run_id = counted.party_run_id
         AND new.state = counted.old_state AND new.report_sequence = counted.old_sequence
@@ -139,6 +144,9 @@ async def apply_reports(
         digests=[report.image_digest for report in reports],
         started=[report.started_at for report in reports],
         finished=[report.finished_at for report in reports],
+        current_epochs=[report.current_epoch for report in reports],
+        total_epochs=[report.total_epoch for report in reports],
+        notes=[report.note for report in reports],
         stored=_STORED,
         reported=_REPORTED,
     )

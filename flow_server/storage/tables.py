@@ -163,6 +163,10 @@ party_runs = Table(
     set_at_insert("created_at"),
     time_column("started_at"),
     time_column("finished_at"),
+    # What the workload says of itself; null and empty while it has said nothing.
+    Column("current_epoch", Integer),
+    Column("total_epoch", Integer),
+    Column("note", Text, nullable=False, server_default=text("''")),
     CheckConstraint(one_of("state", PartyRunState), name="state"),
     CheckConstraint(one_of("desired", Desired), name="desired"),
     # What has ended has an end and a reason, and no other has an exit code.
@@ -175,6 +179,8 @@ party_runs = Table(
     CheckConstraint("exit_code IS NULL OR finished_at IS NOT NULL", name="exit_code"),
     # Said so that a missing exit code fails it: a CHECK accepts what is neither true nor false.
     CheckConstraint("state <> 'succeeded' OR exit_code IS NOT DISTINCT FROM 0", name="succeeded"),
+    # Epochs are counted.
+    CheckConstraint("current_epoch >= 0 AND total_epoch >= 0", name="epochs"),
     UniqueConstraint("run_id", "federated_id"),
     UniqueConstraint("run_id", "rank"),
     # What a connecting agent asks for.

@@ -21,11 +21,15 @@ from flow_contract.templates import Network, Resources
 
 @dataclass(frozen=True, kw_only=True)
 class Bind:
-    """A host path that the workload sees at `target`; read-only unless `writable`."""
+    """A host path that the workload sees at `target`; read-only unless `writable`.
+
+    `is_agents`: the agent made it for this workload; it is no data of the site.
+    """
 
     source: Path
     target: str
     writable: bool = False
+    is_agents: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from typing import Any
 
 from flow_contract.reasons import Reason, sentence
 from flow_contract.templates import Network
-from party_agent.runtime.port import RuntimeRefused, Workload
+from party_agent.runtime.port import Bind, RuntimeRefused, Workload
 from party_agent.runtime.supervisor import NOT_EXECUTABLE_CODE, NOT_FOUND_CODE
 
 # All that a workload gets of the agent's own environment, which may hold secrets.
@@ -59,11 +59,27 @@ def environment(workload: Workload, folder: Path, inherited: Mapping[str, str]) 
     for name, target in (("FEDFLOW_DATA_DIR", "/data"), ("FEDFLOW_OUTPUT_DIR", "/output")):
         if target in paths:
             env[name] = paths[target]
+    for bind in workload.binds:
+        if bind.is_agents:
+            env |= _moved(env, bind)
     return env | {
         "FEDFLOW_MOUNTS": json.dumps(paths),
         "CUDA_VISIBLE_DEVICES": gpus,
         "NVIDIA_VISIBLE_DEVICES": gpus or "void",
         MARK: str(folder),
+    }
+
+
+def _moved(env: Mapping[str, str], bind: Bind) -> dict[str, str]:
+    """Return the variables that name paths below what the agent made, with the host's paths."""
+    inside = f"{bind.target}/"
+    return {
+        name: os.pathsep.join(
+            str(bind.source / path.removeprefix(inside)) if path.startswith(inside) else path
+            for path in env[name].split(os.pathsep)
+        )
+        for name in ("FEDFLOW_API", "PYTHONPATH")
+        if name in env
     }
 
 

@@ -59,7 +59,8 @@ class Report:
 
     `sequence` grows by one with every report of the party run and survives an agent restart:
     (party run, sequence) is the key under which a repeated report is recognised.
-    Fields are the newest known values, not differences. Times are aware UTC.
+    Fields are the newest known values, not differences. Times are aware UTC. The epochs and
+    `note` are what the workload says of itself, None and empty while it has said nothing.
     """
 
     party_run_id: str
@@ -73,3 +74,6 @@ class Report:
     observed_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    current_epoch: int | None = None
+    total_epoch: int | None = None
+    note: str = ""

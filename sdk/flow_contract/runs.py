@@ -25,7 +25,8 @@ class PartyRun:
 
     `desired` is the server's side, all from `state` on the agent's. `reason` says why it waits
     or ended, `message` is one sentence for people. `exit_code` is None where no process ended.
-    Times are aware UTC, from the site's runtime; None until they happened.
+    Times are aware UTC, from the site's runtime; None until they happened. The epochs and `note`
+    are what the workload says of itself, None and empty while it has said nothing.
     """
 
     party_run_id: str
@@ -42,6 +43,9 @@ class PartyRun:
     image_digest: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    current_epoch: int | None = None
+    total_epoch: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

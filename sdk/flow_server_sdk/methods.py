@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flow_wire import audit_pb2, parties_pb2, runs_pb2, tasks_pb2, templates_pb2, users_pb2
+from flow_wire import (
+    audit_pb2,
+    metrics_pb2,
+    parties_pb2,
+    runs_pb2,
+    tasks_pb2,
+    templates_pb2,
+    users_pb2,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +74,12 @@ RESUME_PARTY = _party("Resume", parties_pb2.ResumePartyResponse)
 # A second token voids the first, which nobody has seen if its answer was lost.
 ADD_PARTY = _party("Add", parties_pb2.AddPartyResponse)
 REVOKE_PARTY = _party("Revoke", parties_pb2.RevokePartyResponse)
+
+LIST_METRICS = Method(
+    path="/fedflow.v1.MetricService/List",
+    response=metrics_pb2.ListMetricsResponse,
+    repeatable=True,
+)
 
 ADD_USER = _user("Add", users_pb2.AddUserResponse, repeatable=False)
 LIST_USERS = _user("List", users_pb2.ListUsersResponse)

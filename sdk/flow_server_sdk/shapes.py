@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flow_contract.lifecycle import PartyRunState
+from flow_contract.metrics import PartyMetrics
 from flow_contract.parties import Party
 from flow_contract.runs import PartyRun, Run
 from flow_contract.tasks import Task
@@ -112,6 +113,22 @@ def party(known: Party) -> dict[str, Any]:
     }
 
 
+def points(metrics: PartyMetrics) -> list[dict[str, Any]]:
+    """Return one party's points; `time` is seconds since 1970 by the site's clock."""
+    columns = metrics.points
+    rows = zip(columns.names, columns.steps, columns.values, columns.at_us, strict=True)
+    return [
+        {
+            "party": metrics.federated_id,
+            "name": name,
+            "step": step,
+            "value": value,
+            "time": at_us / 1e6,
+        }
+        for name, step, value, at_us in rows
+    ]
+
+
 def not_reached(parties: Sequence[str]) -> str:
     """Return what a stop has to say of the parties that are lost, "" if none is."""
     if not parties:
@@ -154,9 +171,11 @@ def _party_status(party_run: PartyRun, total_epoch: int | None) -> dict[str, Any
         "name": party_run.federated_id,
         "ready": ready,
         "complete": complete,
-        # Nothing of what runs inside a container is known here, but that nothing runs is.
-        "current_epoch": None if ready else 0,
-        "total_epoch": total_epoch,
+        # What the workload says; of one that says nothing only that it has not begun is known.
+        "current_epoch": 0
+        if party_run.current_epoch is None and not ready
+        else party_run.current_epoch,
+        "total_epoch": total_epoch if party_run.total_epoch is None else party_run.total_epoch,
         "federated_id": party_run.federated_id,
         "party_run_id": party_run.party_run_id,
         "state": str(party_run.state),
@@ -168,6 +187,7 @@ def _party_status(party_run: PartyRun, total_epoch: int | None) -> dict[str, Any
         "image_digest": party_run.image_digest,
         "started_at": rfc822_or_none(party_run.started_at),
         "finished_at": rfc822_or_none(party_run.finished_at),
+        "note": party_run.note,
     }
 
 

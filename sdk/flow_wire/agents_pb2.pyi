@@ -162,7 +162,7 @@ class Assignments(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., complete: _Optional[bool] = ..., more_follow: _Optional[bool] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("party_run_id", "sequence", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "observed_at", "started_at", "finished_at")
+    __slots__ = ("party_run_id", "sequence", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "observed_at", "started_at", "finished_at", "current_epoch", "total_epoch", "note")
     PARTY_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +174,9 @@ class Report(_message.Message):
     OBSERVED_AT_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     sequence: int
     state: _runs_pb2.PartyRunState
@@ -185,7 +188,10 @@ class Report(_message.Message):
     observed_at: _timestamp_pb2.Timestamp
     started_at: _timestamp_pb2.Timestamp
     finished_at: _timestamp_pb2.Timestamp
-    def __init__(self, party_run_id: _Optional[str] = ..., sequence: _Optional[int] = ..., state: _Optional[_Union[_runs_pb2.PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    current_epoch: int
+    total_epoch: int
+    note: str
+    def __init__(self, party_run_id: _Optional[str] = ..., sequence: _Optional[int] = ..., state: _Optional[_Union[_runs_pb2.PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_epoch: _Optional[int] = ..., total_epoch: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
 
 class Reports(_message.Message):
     __slots__ = ("reports",)

@@ -67,7 +67,7 @@ DESIRED_RUNNING: Desired
 DESIRED_STOPPED: Desired
 
 class PartyRun(_message.Message):
-    __slots__ = ("party_run_id", "run_id", "federated_id", "rank", "federated_data", "desired", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "started_at", "finished_at")
+    __slots__ = ("party_run_id", "run_id", "federated_id", "rank", "federated_data", "desired", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "started_at", "finished_at", "current_epoch", "total_epoch", "note")
     PARTY_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,9 @@ class PartyRun(_message.Message):
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     run_id: str
     federated_id: str
@@ -96,7 +99,10 @@ class PartyRun(_message.Message):
     image_digest: str
     started_at: _timestamp_pb2.Timestamp
     finished_at: _timestamp_pb2.Timestamp
-    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., federated_data: _Optional[str] = ..., desired: _Optional[_Union[Desired, str]] = ..., state: _Optional[_Union[PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    current_epoch: int
+    total_epoch: int
+    note: str
+    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., federated_data: _Optional[str] = ..., desired: _Optional[_Union[Desired, str]] = ..., state: _Optional[_Union[PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_epoch: _Optional[int] = ..., total_epoch: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("template_id", "template", "epochs", "hyper_parameter", "enable_smpc")

@@ -6,8 +6,9 @@ import contextlib
 import grpc
 
 from flow_wire import agents_pb2 as pb
-from flow_wire import agents_pb2_grpc
+from flow_wire import agents_pb2_grpc, metrics_pb2_grpc
 from flow_wire.codec.assignments import decode_report, encode_assignment
+from tests.agent.fake_metrics import FakeMetrics
 from tests.agent.fakes import DEADLINE_S
 
 
@@ -30,6 +31,7 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         self.first = None
         self.parts_before = []
         self.address = ""
+        self.metrics = FakeMetrics(self._note)
         self._connections = set()
         self._news = asyncio.Condition()
         self._server = None
@@ -40,6 +42,7 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
             options=[("grpc.http2.max_ping_strikes", 0)]
         )
         agents_pb2_grpc.add_AgentServiceServicer_to_server(self, self._server)
+        metrics_pb2_grpc.add_MetricServiceServicer_to_server(self.metrics, self._server)
         port = (
             self._server.add_insecure_port(address)
             if credentials is None
@@ -129,6 +132,11 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
     async def until(self, condition):
         async with asyncio.timeout(DEADLINE_S), self._news:
             await self._news.wait_for(condition)
+
+    async def until_metrics(self, party_run_id, count):
+        """Wait until there are so many points of the party run; return their values."""
+        await self.until(lambda: len(self.metrics.values.get(party_run_id, ())) >= count)
+        return self.metrics.values[party_run_id]
 
     async def until_state(self, state, party_run_id="run1"):
         def reached():

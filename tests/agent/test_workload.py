@@ -55,6 +55,21 @@ def test_a_workload_without_data_is_promised_none():
     assert workload.binds == ()
 
 
+def test_a_workload_is_given_a_socket_and_a_module_to_report_with(tmp_path):
+    workload = make_workload(make_spec(), Site(), (), None, api=tmp_path / "api")
+    assert workload.env["FEDFLOW_API"] == "/fedflow/api.sock"
+    assert workload.env["PYTHONPATH"] == "/fedflow/python"
+    made = tmp_path / "api" / "run1"
+    assert workload.binds == (Bind(source=made, target="/fedflow", is_agents=True),)
+    assert (made / "python" / "flow_worker" / "__init__.py").is_file()
+
+
+def test_the_template_s_own_python_path_comes_first(tmp_path):
+    spec = make_spec(env={"PYTHONPATH": "/app:/lib"})
+    workload = make_workload(spec, Site(), (), None, api=tmp_path)
+    assert workload.env["PYTHONPATH"] == "/app:/lib:/fedflow/python"
+
+
 def test_labels_say_to_the_site_s_people_whose_container_it_is():
     assert make_workload(make_spec(), Site(), (), None).labels == {
         "io.fedflow.task": "t" * 32,

@@ -11,9 +11,9 @@ MAX_LINES = 300
 
 # path -> (lines, reason)
 LONGER = {
-    "tests/runtime/suite.py": (460, "one behaviour suite that every runtime inherits whole"),
+    "tests/runtime/suite.py": (470, "one behaviour suite that every runtime inherits whole"),
     "tests/runtime/test_process.py": (400, "what plain processes make hard, beside the suite"),
-    "tests/storage/test_constraints.py": (400, "one refused insert per rule of the schema"),
+    "tests/storage/test_constraints.py": (410, "one refused insert per rule of the schema"),
 }
 
 # A path, or a folder that ends in "/" -> reason.

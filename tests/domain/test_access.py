@@ -53,9 +53,10 @@ def test_nobody_is_asked_who_they_are_everywhere_but_at_enrolment(method):
 
 @pytest.mark.parametrize("method", RULES)
 def test_a_party_speaks_for_itself_and_a_user_never_does(method):
-    is_for_parties = method.startswith(("AgentService/", "EnrolmentService/"))
+    is_for_agents = method.startswith("AgentService/") or method == "MetricService/Push"
+    is_for_parties = is_for_agents or method.startswith("EnrolmentService/")
     assert is_allowed(method, PARTY) == is_for_parties
-    if method.startswith("AgentService/"):
+    if is_for_agents:
         assert not is_allowed(method, user(Role.ADMIN))
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from examples.demo_parts.table import final_table
+
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 
 
@@ -74,6 +76,24 @@ def test_one_share_is_enough_to_learn_digits_and_the_result_says_how_well(tmp_pa
     assert seen["accuracy"] > 0.85
     with np.load(tmp_path / "model.npz") as model:
         assert model["weight_1"].shape == (64, 32)
+
+
+def test_the_demo_s_table_shows_how_far_each_party_is() -> None:
+    party = {
+        "federated_id": "clinic",
+        "state": "running",
+        "reason": "none",
+        "message": "",
+        "exit_code": None,
+        "started_at": None,
+        "finished_at": None,
+        "current_epoch": 3,
+        "total_epoch": 10,
+    }
+    silent = {**party, "federated_id": "silent", "current_epoch": None, "total_epoch": None}
+    table = final_table([party, silent], {}, {})
+    [epochs] = [column for column in table.columns if column.header == "epoch"]
+    assert list(epochs.cells) == ["3/10", "-"]
 
 
 def test_the_same_share_gives_the_same_model(tmp_path: Path) -> None:

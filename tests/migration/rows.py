@@ -113,11 +113,15 @@ ADDED = {
             "requested_by": "alice",
         },
     },
+    "party_runs": {"share": {"current_epoch": 3, "total_epoch": 10, "note": "warming up"}},
     "parties": {"north": {"draining": True, "agent_draining": True}},
 }
 
 # Tables that later versions added: empty, or filled by their migrations.
-NEW_TABLES = {"compatibility", "users", "tokens", "enrolments", "certificates", "audit"}
+NEW_TABLES = {"compatibility", "users", "tokens", "enrolments", "certificates", "audit"} | {
+    "metric_heads",
+    "metric_points",
+}
 
 
 def rows_of(columns):

@@ -4,18 +4,24 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flow_contract.ids import new_id
 from flow_contract.templates import Network, Resources
 from party_agent.runtime.port import Bind, Runtime, RuntimeRefused, RuntimeUnavailable, Workload
+from party_agent.workload_api.folder import SOCKET, TARGET, make_folder
+from tests.workloads.pages import compiled
 
 # Generous: the machine may be busy, and nothing waits this long when all is well.
 DEADLINE_S = 60.0
 
 # A workload of these scripts notes its start before it does anything else.
 _NOTE_START = 'echo started >> "$FEDFLOW_OUTPUT_DIR/starts"; '
+
+
+# A test's directory may have a path that no socket's address can hold.
+_NEAR_SOCKET = 'cd "$(dirname "$FEDFLOW_API")"; export FEDFLOW_API=api.sock'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +133,19 @@ class Harness(ABC):
             user="",
             network=Network.NONE,
             labels={"fedflow.test": "behaviour"},
+        )
+
+    def reporting(self, *, epochs: int) -> Workload:
+        """Return a workload that reports so many epochs to its agent, and then ends."""
+        workload = self.workload(Exit(code=0))
+        program = compiled(self.output(workload.party_run_id))
+        env = {"FEDFLOW_API": f"{TARGET}/{SOCKET}", "FEDFLOW_EPOCHS": str(epochs)}
+        made = make_folder(self.folder / "a" / "api", workload.party_run_id)
+        return replace(
+            workload,
+            command=("sh", "-c", f'{_NEAR_SOCKET}; exec "$FEDFLOW_OUTPUT_DIR/{program.name}"'),
+            env={**workload.env, **env},
+            binds=(*workload.binds, Bind(source=made, target=TARGET, is_agents=True)),
         )
 
     def release(self, party_run_id: str) -> None:

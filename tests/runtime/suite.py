@@ -11,6 +11,7 @@ import pytest
 
 from flow_contract.reasons import Reason
 from party_agent.runtime.port import Observation, Phase, Runtime, RuntimeRefused, Workload
+from party_agent.unit import SelfReport
 from tests.runtime.harness import (
     DEADLINE_S,
     Die,
@@ -21,6 +22,7 @@ from tests.runtime.harness import (
     RunUntilStopped,
     until,
 )
+from tests.runtime.reports import Reports
 
 
 def ignore(reason: Reason, message: str) -> None:
@@ -387,6 +389,18 @@ class RuntimeBehaviour:
         await runtime.remove(workload.party_run_id)
         assert await runtime.inspect(workload.party_run_id) is None
         assert await harness.leftovers(workload.party_run_id) == []
+
+    # --- the workload API
+
+    async def test_a_workload_reaches_its_agent_over_the_socket(
+        self, harness: Harness, runtime: Runtime
+    ) -> None:
+        workload = harness.reporting(epochs=2)
+        async with Reports(harness.folder, workload.party_run_id) as reports:
+            await started(runtime, workload)
+            assert (await exited(runtime, workload.party_run_id)).exit_code == 0
+            assert reports.values == [1.0, 0.5]
+            assert reports.says == SelfReport(current_epoch=2, total_epoch=2, note="trained")
 
     # --- cancellation and closing
 

@@ -9,7 +9,7 @@ import pytest
 
 from flow_contract.reasons import Reason
 from party_agent.runtime.confinement import Confinement, RootMode, container_user
-from party_agent.runtime.docker_engine import accounts, cage, facts
+from party_agent.runtime.docker_engine import accounts, cage, facts, translate
 from party_agent.runtime.docker_engine.accounts import Account
 from party_agent.runtime.docker_engine.cage import Cage
 from party_agent.runtime.docker_engine.facts import EngineFacts
@@ -80,6 +80,38 @@ def decided(
 def test_an_image_that_wants_root_gets_nobody(image_user: str) -> None:
     assert decided(image_user=image_user).user == "65532:65532"
     assert decided(image_user=image_user, site=Confinement(allow_root=True)).user == "65532:65532"
+
+
+@pytest.mark.parametrize(
+    ("image_env", "template", "expected"),
+    [
+        ((), "/fedflow/python", "/fedflow/python"),
+        (("PYTHONPATH=/opt/a:/b",), "/fedflow/python", "/opt/a:/b:/fedflow/python"),
+        (("PYTHONPATH=/opt/a",), "/app:/fedflow/python", "/app:/fedflow/python"),
+    ],
+)
+def test_the_image_s_python_path_holds_unless_the_template_has_one(
+    image_env: tuple[str, ...], template: str, expected: str
+) -> None:
+    api = Bind(source=Path("/state/api/run"), target="/fedflow", is_agents=True)
+    made = make_workload(env={"PYTHONPATH": template}, binds=(api,))
+    body = translate.create_body(
+        made,
+        decided(image_env=image_env),
+        agent_key="key",
+        image_id="sha256:1",
+        image_digest="sha256:1",
+        sandbox_id=None,
+    )
+    assert f"PYTHONPATH={expected}" in body["Env"]
+
+
+def test_what_the_agent_made_is_not_taken_for_data_of_its_own() -> None:
+    site = Confinement(off_limits=(Path("/state"),))
+    api = Bind(source=Path("/state/api/run"), target="/fedflow", is_agents=True)
+    assert decided(site=site, binds=(api,)).user == "65532:65532"
+    with pytest.raises(RuntimeRefused, match="data"):
+        decided(site=site, binds=(Bind(source=Path("/state/api/run"), target="/data"),))
 
 
 def test_the_site_names_who_takes_the_place_of_root() -> None:

@@ -109,6 +109,7 @@ def test_a_started_task_shows_each_party_by_rank():
             "image_digest": "sha256:1",
             "started_at": "Sat, 21 Nov 2026 06:47:51 -0000",
             "finished_at": None,
+            "note": "",
         },
         {
             "name": "federate-2",
@@ -127,8 +128,22 @@ def test_a_started_task_shows_each_party_by_rank():
             "image_digest": "",
             "started_at": None,
             "finished_at": None,
+            "note": "",
         },
     ]
+
+
+def test_the_epochs_are_those_that_the_workload_reports():
+    said = {"current_epoch": 3, "total_epoch": 5, "note": "warming up"}
+    shown = shapes.task(examples.task(RunStatus.RUNNING, examples.party_run(**said)))
+    (party,) = shown["party_status"]
+    assert {name: party[name] for name in said} == said
+
+
+def test_a_workload_that_says_no_total_has_the_runs():
+    run = replace(examples.run(), party_runs=(examples.party_run(current_epoch=0),))
+    (party,) = shapes.run(run)["party_status"]
+    assert (party["current_epoch"], party["total_epoch"]) == (0, run.snapshot.epochs)
 
 
 def test_only_a_party_that_succeeded_is_complete():

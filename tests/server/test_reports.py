@@ -70,6 +70,27 @@ async def test_a_report_that_a_takeover_overtook_is_not_acknowledged(sdk, connec
     assert (await party_status(sdk, task_id))["hospital-a"] == ("pending", "none")
 
 
+async def test_what_a_workload_says_of_itself_is_shown_and_the_newest_counts(sdk, connect):
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ["hospital-a"])
+    await sdk.task.start(task_id, epochs=7)
+    party_run_id = (await agent.assigned()).spec.party_run_id
+
+    async def shown(**said):
+        await agent.report(party_run_id, S.PREPARING, **said)
+        (party,) = (await sdk.task.get(task_id))["data"]["party_status"]
+        return party["current_epoch"], party["total_epoch"], party["note"]
+
+    assert await shown() == (0, None, "")
+    assert await shown(current_epoch=1, total_epoch=5, note="warming up") == (1, 5, "warming up")
+    assert await shown(current_epoch=2, total_epoch=5) == (2, 5, "warming up")
+    # From an agent that doesn't know, or one that makes no sense.
+    assert await shown() == (2, 5, "warming up")
+    assert await shown(current_epoch=-3, note="x\x00" * 2000) == (2, 5, "x" * 1000)
+    (run,) = (await sdk.task.runs(task_id))["data"]["runs"]
+    assert run["party_status"][0]["current_epoch"] == 2
+
+
 async def test_an_old_connection_in_a_batch_does_not_end_the_new_one(connect, engine):
     old = await connect("hospital-a")
     new = await connect("hospital-a")

@@ -235,6 +235,12 @@ _NEVER = [
         change=_FAILED | {"state": "succeeded", "exit_code": 1},
     ),
     Never(
+        sentence="fewer than no epochs",
+        rule="ck_party_runs_epochs",
+        table=party_runs,
+        change={"current_epoch": -1},
+    ),
+    Never(
         sentence="a success without an exit code",
         rule="ck_party_runs_succeeded",
         table=party_runs,

@@ -8,6 +8,7 @@ from flow_contract.access import Right, Role
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_contract.audit import Act, AuditEntry, Outcome
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
+from flow_contract.metrics import MetricBatch, MetricPoints, PartyMetrics
 from flow_contract.parties import Inventory, Party
 from flow_contract.reasons import Reason
 from flow_contract.runs import PartyRun, Run, Snapshot
@@ -99,6 +100,9 @@ party_runs = st.builds(
     image_digest=text,
     started_at=maybe(times),
     finished_at=maybe(times),
+    current_epoch=maybe(int32),
+    total_epoch=maybe(int32),
+    note=text,
 )
 party_run_tuples = st.lists(party_runs, max_size=3).map(tuple)
 snapshots = st.builds(
@@ -223,6 +227,9 @@ reports = st.builds(
     observed_at=times,
     started_at=maybe(times),
     finished_at=maybe(times),
+    current_epoch=maybe(int32),
+    total_epoch=maybe(int32),
+    note=text,
 )
 
 users = st.builds(
@@ -253,3 +260,17 @@ acts = st.builds(
     detail=env,
 )
 audit_entries = st.builds(AuditEntry, sequence=int64, act=acts, previous_hash=text, hash=text)
+
+_metric_rows = st.lists(st.tuples(text, int64, int64, st.floats(allow_nan=False)), max_size=5)
+metric_points = _metric_rows.map(
+    lambda rows: MetricPoints(
+        names=tuple(row[0] for row in rows),
+        steps=tuple(row[1] for row in rows),
+        at_us=tuple(row[2] for row in rows),
+        values=tuple(row[3] for row in rows),
+    )
+)
+metric_batches = st.builds(
+    MetricBatch, party_run_id=text, first_sequence=int64, points=metric_points, dropped=int64
+)
+party_metrics = st.builds(PartyMetrics, federated_id=text, points=metric_points, dropped=int64)

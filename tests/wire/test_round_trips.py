@@ -12,7 +12,7 @@ from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters
 from flow_contract.templates import GpuRequest, Network, Resources, TemplateSpec
 from flow_wire import agents_pb2, runs_pb2, tasks_pb2, templates_pb2
-from flow_wire.codec import assignments, audit, parties, runs, tasks, templates, users
+from flow_wire.codec import assignments, audit, metrics, parties, runs, tasks, templates, users
 from tests.wire import strategies
 
 PAIRS = {
@@ -34,9 +34,11 @@ PAIRS = {
     "scopes": (users, strategies.scopes),
     "act": (audit, strategies.acts),
     "audit_entry": (audit, strategies.audit_entries),
+    "metric_batch": (metrics, strategies.metric_batches),
+    "party_metrics": (metrics, strategies.party_metrics),
 }
 # No message of their own: tested below, or through the messages that hold them.
-PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason"}
+PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason", "metric_points"}
 
 generous = [HealthCheck.too_slow, HealthCheck.data_too_large]
 round_trip = settings(max_examples=60, deadline=None, suppress_health_check=generous)
@@ -74,7 +76,7 @@ def test_contract_and_wire_have_the_same_fields(room, data):
 
 
 def test_every_codec_function_has_its_opposite_and_its_test():
-    modules = (assignments, audit, parties, runs, tasks, templates, users)
+    modules = (assignments, audit, metrics, parties, runs, tasks, templates, users)
     names = {
         name
         for module in modules

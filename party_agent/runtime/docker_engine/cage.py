@@ -20,6 +20,7 @@ RULE_USER = "containers.user"
 RULE_PIDS = "containers.pids"
 RULE_OFF_LIMITS = "data.off_limits"
 
+_PYTHON_PATH = "PYTHONPATH="
 _TEMPORARY_HOME = "/tmp"  # noqa: S108 - of the container
 
 
@@ -27,7 +28,8 @@ _TEMPORARY_HOME = "/tmp"  # noqa: S108 - of the container
 class Cage:
     """What one container gets. `user` is numeric; `home` "" leaves it to the image.
 
-    `owner` is the user on the host, None if the engine hides it.
+    `owner` is the user on the host, None if the engine hides it. `python_path` is where the image
+    itself has Python look for modules, "" if it doesn't say.
     """
 
     user: str
@@ -37,6 +39,7 @@ class Cage:
     tmp_bytes: int
     pids: int
     owner: tuple[int, int] | None
+    python_path: str = ""
 
 
 def asked_user(workload: Workload, image: dict[str, Any]) -> str:
@@ -76,6 +79,7 @@ def decide(
         tmp_bytes=site.tmp_bytes,
         pids=_pids(workload, site),
         owner=engine.owner(account.uid, account.gid),
+        python_path=_python_path(config),
     )
 
 
@@ -95,6 +99,12 @@ def _confined(
             "here; leave the user out or name another",
         )
     return account
+
+
+def _python_path(config: dict[str, Any]) -> str:
+    found = [str(entry) for entry in config.get("Env") or ()]
+    own = [entry.removeprefix(_PYTHON_PATH) for entry in found if entry.startswith(_PYTHON_PATH)]
+    return own[-1] if own else ""
 
 
 def _is_read_only(config: dict[str, Any], mode: RootMode) -> bool:
@@ -117,7 +127,7 @@ def _pids(workload: Workload, site: Confinement) -> int:
 
 def _check_sources(workload: Workload, off_limits: tuple[Path, ...]) -> None:
     for bind in workload.binds:
-        if bind.writable:
+        if bind.writable or bind.is_agents:
             continue  # the agent's own choice
         for path in off_limits:
             if bind.source.is_relative_to(path) or path.is_relative_to(bind.source):

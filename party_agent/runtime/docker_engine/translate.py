@@ -60,7 +60,7 @@ def create_body(
         "Image": image_id,
         "Cmd": list(workload.command) or None,
         "WorkingDir": workload.workdir,
-        "Env": [f"{name}={value}" for name, value in {**home, **workload.env}.items()],
+        "Env": [f"{name}={value}" for name, value in {**home, **_env(workload, cage)}.items()],
         "User": cage.user,
         "Labels": {
             **workload.labels,
@@ -77,6 +77,17 @@ def create_body(
             "DeviceRequests": _device_requests(workload),
         },
     }
+
+
+def _env(workload: Workload, cage: Cage) -> dict[str, str]:
+    """Return the workload's environment; what the image says of Python's modules still holds."""
+    ours = [f"{bind.target}/" for bind in workload.binds if bind.is_agents]
+    path = workload.env.get("PYTHONPATH", "")
+    # One that the template gave takes the place of the image's, as everywhere.
+    is_ours_alone = any(path.startswith(inside) for inside in ours) and ":" not in path
+    if not (is_ours_alone and cage.python_path):
+        return workload.env
+    return {**workload.env, "PYTHONPATH": f"{cage.python_path}:{path}"}
 
 
 def _network_mode(network: Network, sandbox_id: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from flow_server_sdk import methods, shapes
 from flow_server_sdk.calls.paging import page_of
 from flow_server_sdk.calls.surface import R, Strings, Surface
+from flow_server_sdk.measuring import metrics
 from flow_server_sdk.payloads import forms
 from flow_server_sdk.payloads.tasks import start_parameters, task_spec
 from flow_server_sdk.scripts import Call
@@ -178,6 +179,22 @@ class TaskCalls(Surface[R]):
             TimeoutError: the run has not ended after `timeout_s`. It goes on.
         """
         return self._run(wait(task_id, timeout_s, on_change, self._link))
+
+    def metrics(
+        self,
+        task_id: str,
+        *,
+        party: str | None = None,
+        name: str | None = None,
+        run_id: str | None = None,
+    ) -> R:
+        """Return data.points of what the workloads measured, party by party, as reported.
+
+        Each is {"party", "name", "step", "value", "time"}; `time` is seconds since 1970 by the
+        site's clock. None means all parties, all names, the newest run. data.dropped says per
+        party how many points never came.
+        """
+        return self._run(metrics(task_id, run_id, party, name, self._link))
 
     def runs(self, task_id: str, page: int = 1, limit: int = 10) -> R:
         """Return data.runs, every start of the task, newest first, and data.run_count.

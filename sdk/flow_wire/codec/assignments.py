@@ -150,6 +150,9 @@ def encode_report(report: Report) -> agents_pb2.Report:
         exit_code=report.exit_code,
         gpu_ids=report.gpu_ids,
         image_digest=report.image_digest,
+        current_epoch=report.current_epoch,
+        total_epoch=report.total_epoch,
+        note=report.note,
     )
     encode_time(wire.observed_at, report.observed_at)
     encode_time(wire.started_at, report.started_at)
@@ -175,4 +178,7 @@ def decode_report(wire: agents_pb2.Report) -> Report:
         observed_at=decode_required_time(wire, "observed_at"),
         started_at=decode_time(wire, "started_at"),
         finished_at=decode_time(wire, "finished_at"),
+        current_epoch=wire.current_epoch if wire.HasField("current_epoch") else None,
+        total_epoch=wire.total_epoch if wire.HasField("total_epoch") else None,
+        note=wire.note,
     )

@@ -28,6 +28,9 @@ def encode_party_run(party_run: PartyRun) -> runs_pb2.PartyRun:
         exit_code=party_run.exit_code,
         gpu_ids=party_run.gpu_ids,
         image_digest=party_run.image_digest,
+        current_epoch=party_run.current_epoch,
+        total_epoch=party_run.total_epoch,
+        note=party_run.note,
     )
     encode_time(wire.started_at, party_run.started_at)
     encode_time(wire.finished_at, party_run.finished_at)
@@ -51,6 +54,9 @@ def decode_party_run(wire: runs_pb2.PartyRun) -> PartyRun:
         image_digest=wire.image_digest,
         started_at=decode_time(wire, "started_at"),
         finished_at=decode_time(wire, "finished_at"),
+        current_epoch=wire.current_epoch if wire.HasField("current_epoch") else None,
+        total_epoch=wire.total_epoch if wire.HasField("total_epoch") else None,
+        note=wire.note,
     )
 
 
