@@ -96,7 +96,7 @@ def started(unit: Unit, seen: Observation, now: datetime) -> Unit:
 
 def exited(unit: Unit, seen: Observation, now: datetime) -> Unit:
     """Return the unit of a workload that ended by itself."""
-    reason, message = explain_exit(seen)
+    reason, message = explain_exit(seen, command=next(iter(unit.spec.command), ""))
     event = PartyRunEvent.EXITED_ZERO if reason is Reason.COMPLETED else PartyRunEvent.FAIL
     return _ended(
         moved(unit, event, now),
@@ -134,8 +134,8 @@ def stopped(unit: Unit, seen: Observation | None, now: datetime) -> Unit:
     )
 
 
-def explain_exit(seen: Observation) -> tuple[Reason, str]:
-    """Return why a workload ended by itself, with one sentence."""
+def explain_exit(seen: Observation, *, command: str = "") -> tuple[Reason, str]:
+    """Return why a workload ended by itself, with one sentence; `command` is what it was told."""
     code = seen.exit_code
     if code is None:
         return Reason.WORKLOAD_VANISHED, sentence(Reason.WORKLOAD_VANISHED)
@@ -148,7 +148,9 @@ def explain_exit(seen: Observation) -> tuple[Reason, str]:
         detail = f"Exit code {code}: {_signal_name(code - 128)}"
         return Reason.KILLED_BY_SIGNAL, sentence(Reason.KILLED_BY_SIGNAL, detail)
     if code in _COMMAND_NOT_FOUND_EXITS:
-        return Reason.COMMAND_NOT_FOUND, sentence(Reason.COMMAND_NOT_FOUND, f"Exit code {code}")
+        # Whether it failed before or after the start call returned is chance; the name isn't.
+        detail = f"Exit code {code} of {command!r}" if command else f"Exit code {code}"
+        return Reason.COMMAND_NOT_FOUND, sentence(Reason.COMMAND_NOT_FOUND, detail)
     return Reason.EXIT_NONZERO, sentence(Reason.EXIT_NONZERO, f"Exit code {code}")
 
 

@@ -109,14 +109,17 @@ class _Readable:
     """Requests, of which one that can't be decoded is the caller's fault and said so."""
 
     def __init__(self, requests: AsyncIterator[Any]) -> None:
-        self._requests = aiter(requests)
+        self._requests = requests
+        self._begun: AsyncIterator[Any] | None = None
 
     def __aiter__(self) -> "_Readable":
         return self
 
     async def __anext__(self) -> Any:
+        # Not before: what grpc begins to read for a call that is refused, nobody would end.
+        self._begun = self._begun or aiter(self._requests)
         try:
-            return await anext(self._requests)
+            return await anext(self._begun)
         except DecodeError:
             raise InvalidArgument(
                 "these bytes are no message of this call's kind", kind=Kind.REQUEST, field="request"

@@ -122,6 +122,13 @@ async def test_an_end_is_explained_by_its_exit(exit_code, oom_killed, state, rea
     assert status.finished_at == EARLIER
 
 
+async def test_a_command_that_is_found_missing_after_the_start_is_named_too():
+    bench = Bench()
+    unit = await bench.walk(make_unit(command=("run",)), S.RUNNING)
+    bench.replace_seen(phase=Phase.EXITED, exit_code=127, finished_at=EARLIER)
+    assert "'run'" in (await bench.step(unit)).status.message
+
+
 async def test_a_workload_that_is_gone_has_vanished():
     bench = Bench()
     unit = await bench.walk(make_unit(), S.RUNNING)

@@ -238,7 +238,7 @@ def test_an_agent_does_not_start_with_a_broken_policy(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "sdk"), str(ROOT)])}
     ended = subprocess.run(
         [
-            *(sys.executable, "-c", code, "--server", "127.0.0.1:1", "--party", "a"),
+            *(sys.executable, "-c", code, "--insecure", "--server", "127.0.0.1:1", "--party", "a"),
             *("--runtime", "memory", "--policy", str(tmp_path / "p.toml")),
         ],
         env=environment,
