@@ -24,6 +24,7 @@ from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.hub.registry import Registry
 from flow_server.identities import Material, open_material, utc_now
+from flow_server.log_parts import make_log_parts
 from flow_server.loops.duties import (
     delete_old_runs,
     listen_for_changes,
@@ -49,6 +50,7 @@ from flow_server.services.watches import WaitService, Watches
 from flow_server.settings import ServerSettings
 from flow_server.storage import schema
 from flow_server.storage.address import Address, parse
+from flow_server.storage.blobs import Blobs, open_blobs
 from flow_server.storage.changes import Listener
 from flow_server.storage.database import Database
 from flow_server.storage.embedded import EmbeddedPostgres, home_in
@@ -86,6 +88,8 @@ class FlowServer:
     async def _start(self) -> None:
         # First: who has no certificates yet should not wait for a database to hear of it.
         material = None if self._settings.insecure else open_material(self._settings)
+        state_dir = self._settings.state_dir or default_state_dir()
+        blobs = open_blobs(self._settings.blob_url, state_dir / "blobs")
         address = await self._open_database()
         if self._settings.database_url is None:
             await _migrate(address)
@@ -98,7 +102,7 @@ class FlowServer:
         fit = await schema.require_fit(engine, database=address.shown)
         if fit is schema.Fit.COMPATIBLE:
             log.warning("schema_newer_than_code", schema=await schema.current(engine))
-        parts = _Parts(Database(engine), address, self._settings, material)
+        parts = _Parts(Database(engine), blobs, address, self._settings, material)
         grpc_server = GrpcServer(
             parts.servicers,
             host=self._settings.host,
@@ -186,6 +190,7 @@ class _Parts:
     def __init__(
         self,
         database: Database,
+        blobs: Blobs,
         address: Address,
         settings: ServerSettings,
         material: Material | None,
@@ -193,6 +198,7 @@ class _Parts:
         self._database = database
         self.listening = asyncio.Event()
         registry, watches = self._registry, self._watches = Registry(), Watches()
+        logs = self._logs = make_log_parts(database, blobs, settings, tasks_watched=watches)
         parties = PartyService(
             database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
@@ -211,6 +217,7 @@ class _Parts:
         retries = RetryService(database)
         retention = RetentionService(
             database,
+            blobs,
             age=timedelta(days=settings.retention_days),
             runs_per_task=settings.retention_runs_per_task,
         )
@@ -228,6 +235,7 @@ class _Parts:
                 registry=registry,
             ),
             enrolment=EnrolmentServicer(enrolments),
+            logs=logs.servicer,
         )
 
         def make_listener() -> Listener:
@@ -236,12 +244,14 @@ class _Parts:
                 on_desired=delivery.wake_run,
                 on_observed=watches.wake,
                 on_identity=admissions.wake,
+                on_logs=logs.watched.wake,
             )
 
         self.duties: dict[str, Duty] = {
             "starts": starts.run,
             "task_reads": tasks.run,
             "reports": reports.run,
+            "logs": logs.pushes.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(
                 parties, registry, admissions, every_s=settings.lease_renewal_s
@@ -253,7 +263,7 @@ class _Parts:
             "changes": lambda: listen_for_changes(
                 make_listener,
                 delivery=delivery,
-                watches=watches,
+                watches=(watches, logs.watched),
                 admissions=admissions,
                 registry=registry,
                 on_listening=self.listening.set,
@@ -266,6 +276,7 @@ class _Parts:
             Unavailable("the server is shutting down; dial again", kind=Kind.SERVER)
         )
         self._watches.close()
+        self._logs.close()
 
     async def check_ready(self) -> None:
         """Reach the database. Raises Unavailable."""

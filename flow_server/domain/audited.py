@@ -34,6 +34,7 @@ AUDITED: Mapping[str, Subject] = {
     "PartyService/Resume": Subject(kind="party", field="federated_id"),
     "EnrolmentService/Enrol": Subject(kind="party", field="federated_id", also=("token_id",)),
     "AgentService/Connect": Subject(kind="party", field="federated_id"),
+    "LogService/Push": Subject(kind="party", field="federated_id"),
     "AgentService/Renew": Subject(kind="party", field="federated_id"),
     "UserService/Add": Subject(kind="user", field="name"),
     "UserService/SetRole": Subject(kind="user", field="name"),
@@ -59,5 +60,6 @@ READING = frozenset(
         "UserService/ListTokens",
         "UserService/WhoAmI",
         "AuditService/List",
+        "LogService/Read",
     }
 )

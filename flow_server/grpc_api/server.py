@@ -12,6 +12,7 @@ from flow_contract.errors import InvalidArgument
 from flow_server.grpc_api.agents import AgentServicer
 from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.interceptor import ErrorInterceptor
+from flow_server.grpc_api.logs import LogServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
 from flow_server.grpc_api.runs import RunServicer
@@ -23,6 +24,8 @@ from flow_wire import (
     agents_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    logs_pb2,
+    logs_pb2_grpc,
     parties_pb2,
     parties_pb2_grpc,
     runs_pb2,
@@ -55,6 +58,7 @@ _SERVICES = (
     parties_pb2.DESCRIPTOR.services_by_name["PartyService"],
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
+    logs_pb2.DESCRIPTOR.services_by_name["LogService"],
 )
 
 
@@ -68,6 +72,7 @@ class Servicers:
     parties: PartyServicer
     agents: AgentServicer
     enrolment: EnrolmentServicer
+    logs: LogServicer
 
 
 class GrpcServer:
@@ -99,6 +104,7 @@ class GrpcServer:
         parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, self._server)
         agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, self._server)
         enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, self._server)
+        logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [service.full_name for service in _SERVICES]
         reflection.enable_server_reflection(

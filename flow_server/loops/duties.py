@@ -1,7 +1,7 @@
 """The server's background duties, each one small and safe to begin again at any time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -74,7 +74,7 @@ async def listen_for_changes(
     make_listener: Callable[[], Listener],
     *,
     delivery: DeliveryService,
-    watches: Watches,
+    watches: Sequence[Watches],
     admissions: AdmissionService,
     registry: Registry,
     on_listening: Callable[[], None],
@@ -83,7 +83,8 @@ async def listen_for_changes(
 
     def catch_up() -> None:
         delivery.wake_parties(registry.connected())
-        watches.wake_all()
+        for watched in watches:
+            watched.wake_all()
         admissions.wake_all()
         on_listening()
 

@@ -1,6 +1,6 @@
 """Every table of the schema: who needs the whole asks here, so that none is forgotten."""
 
-from flow_server.storage import columns, identity_tables, tables
+from flow_server.storage import columns, identity_tables, log_tables, tables
 
 metadata = columns.metadata
 TABLES = (
@@ -16,4 +16,7 @@ TABLES = (
     identity_tables.enrolments,
     identity_tables.certificates,
     identity_tables.audit,
+    log_tables.logs,
+    log_tables.log_chunks,
+    log_tables.deleted_runs,
 )

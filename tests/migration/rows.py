@@ -117,7 +117,17 @@ ADDED = {
 }
 
 # Tables that later versions added: empty, or filled by their migrations.
-NEW_TABLES = {"compatibility", "users", "tokens", "enrolments", "certificates", "audit"}
+NEW_TABLES = {
+    "compatibility",
+    "users",
+    "tokens",
+    "enrolments",
+    "certificates",
+    "audit",
+    "logs",
+    "log_chunks",
+    "deleted_runs",
+}
 
 
 def rows_of(columns):

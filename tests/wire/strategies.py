@@ -7,6 +7,15 @@ from hypothesis import strategies as st
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_contract.audit import Act, AuditEntry, Outcome
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
+from flow_contract.logs import (
+    LogChunk,
+    LogClosed,
+    LogEnd,
+    LogHead,
+    LogRequest,
+    LogState,
+    PartyLog,
+)
 from flow_contract.parties import Inventory, Party
 from flow_contract.reasons import Reason
 from flow_contract.runs import PartyRun, Run, Snapshot
@@ -236,3 +245,37 @@ acts = st.builds(
     detail=env,
 )
 audit_entries = st.builds(AuditEntry, sequence=int64, act=acts, previous_hash=text, hash=text)
+
+log_chunks = st.builds(
+    LogChunk,
+    party_run_id=text,
+    start=int64,
+    raw_bytes=int32,
+    first_at=times,
+    last_at=times,
+    lines=int32,
+    data=st.binary(max_size=12),
+)
+log_closed = st.builds(LogClosed, party_run_id=text, end=int64, withheld=st.booleans())
+log_ends = st.builds(LogEnd, party_run_id=text, end=int64, state=st.sampled_from(LogState))
+party_logs = st.builds(
+    PartyLog,
+    party_run_id=text,
+    federated_id=text,
+    rank=int32,
+    start=int64,
+    end=int64,
+    complete=st.booleans(),
+    withheld=st.booleans(),
+)
+log_heads = st.builds(LogHead, run_id=text, parties=st.lists(party_logs, max_size=3).map(tuple))
+log_requests = st.builds(
+    LogRequest,
+    task_id=text,
+    run_id=text,
+    parties=texts,
+    follow=st.booleans(),
+    since=maybe(times),
+    tail=maybe(int32),
+    positions=st.dictionaries(text, int64, max_size=3),
+)

@@ -12,7 +12,7 @@ from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters
 from flow_contract.templates import GpuRequest, Network, Resources, TemplateSpec
 from flow_wire import agents_pb2, runs_pb2, tasks_pb2, templates_pb2
-from flow_wire.codec import assignments, audit, parties, runs, tasks, templates
+from flow_wire.codec import assignments, audit, logs, parties, runs, tasks, templates
 from tests.wire import strategies
 
 PAIRS = {
@@ -31,6 +31,11 @@ PAIRS = {
     "report": (assignments, strategies.reports),
     "act": (audit, strategies.acts),
     "audit_entry": (audit, strategies.audit_entries),
+    "log_chunk": (logs, strategies.log_chunks),
+    "log_closed": (logs, strategies.log_closed),
+    "log_end": (logs, strategies.log_ends),
+    "log_head": (logs, strategies.log_heads),
+    "log_request": (logs, strategies.log_requests),
 }
 # No message of their own: tested below, or through the messages that hold them.
 PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason"}
@@ -70,7 +75,7 @@ def test_contract_and_wire_have_the_same_fields(room, data):
 
 
 def test_every_codec_function_has_its_opposite_and_its_test():
-    modules = (assignments, audit, parties, runs, tasks, templates)
+    modules = (assignments, audit, logs, parties, runs, tasks, templates)
     names = {
         name
         for module in modules
