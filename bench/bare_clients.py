@@ -14,16 +14,18 @@ from typing import Any
 import grpc
 
 from bench.limits import allow_many_files
-from party_agent.link import CHANNEL_OPTIONS
+from party_agent.dial import channel_options
+from party_agent.settings import AgentSettings
 
 # About what a report of an agent takes.
 ANSWER = bytes(80)
 DIALLING_AT_ONCE = 50
 REDIAL_S = 0.1
+KEEPALIVE_S = float(AgentSettings.model_fields["keepalive_s"].default)
 
 
 async def keep_answering(address: str, dialling: asyncio.Semaphore, opened: asyncio.Event) -> None:
-    async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+    async with grpc.aio.insecure_channel(address, options=channel_options(KEEPALIVE_S)) as channel:
         async with dialling:
             await channel.channel_ready()
             call: Any = channel.stream_stream("/bare/Echo")()

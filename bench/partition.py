@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -18,6 +18,15 @@ class Network:
         self.whole.set()
         self._target = (host, port)
         self._writers: set[asyncio.StreamWriter] = set()
+
+    @contextlib.contextmanager
+    def cut(self) -> Iterator[None]:
+        """Pass nothing while in the context."""
+        self.whole.clear()
+        try:
+            yield
+        finally:
+            self.whole.set()
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:

@@ -4,54 +4,23 @@ import asyncio
 import contextlib
 import json
 import os
-import time
-import uuid
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from flow_contract.errors import Kind, Unavailable
+from flow_server.accounts import issuer_of, make_first_admin
 from flow_server.gateways.http import HttpServer, make_app
-from flow_server.grpc_api.agents import AgentServicer
-from flow_server.grpc_api.enrolment import EnrolmentServicer
-from flow_server.grpc_api.parties import PartyServicer
-from flow_server.grpc_api.runs import RunServicer
-from flow_server.grpc_api.server import GrpcServer, Servicers
-from flow_server.grpc_api.tasks import TaskServicer
-from flow_server.grpc_api.templates import TemplateServicer
-from flow_server.hub.registry import Registry
-from flow_server.identities import Material, open_material, utc_now
-from flow_server.log_parts import make_log_parts
-from flow_server.loops.duties import (
-    delete_old_runs,
-    listen_for_changes,
-    renew_leases,
-    repeat_failed_runs,
-    revive_database,
-    sweep_absences,
-)
+from flow_server.grpc_api.server import GrpcServer
+from flow_server.identities import open_material
+from flow_server.loops.duties import revive_database
 from flow_server.loops.supervisor import Duty, keep_going
-from flow_server.services.absences import AbsenceService
-from flow_server.services.admissions import AdmissionService
-from flow_server.services.delivery import DeliveryService
-from flow_server.services.enrolments import EnrolmentService
-from flow_server.services.parties import PartyService
-from flow_server.services.reports import ReportService
-from flow_server.services.retention import RetentionService
-from flow_server.services.retries import RetryService
-from flow_server.services.runs import RunService
-from flow_server.services.starts import StartService
-from flow_server.services.tasks import TaskService
-from flow_server.services.templates import TemplateService
-from flow_server.services.watches import WaitService, Watches
+from flow_server.parts import Parts
 from flow_server.settings import ServerSettings
 from flow_server.storage import schema
 from flow_server.storage.address import Address, parse
-from flow_server.storage.blobs import Blobs, open_blobs
-from flow_server.storage.changes import Listener
+from flow_server.storage.blobs import open_blobs
 from flow_server.storage.database import Database
 from flow_server.storage.embedded import EmbeddedPostgres, home_in
 from flow_server.storage.engine import ANSWER_TIMEOUT_S, make_engine, wait_for_database
@@ -102,9 +71,16 @@ class FlowServer:
         fit = await schema.require_fit(engine, database=address.shown)
         if fit is schema.Fit.COMPATIBLE:
             log.warning("schema_newer_than_code", schema=await schema.current(engine))
-        parts = _Parts(Database(engine), blobs, address, self._settings, material)
+        database = Database(engine)
+        issuer = issuer_of(self._settings)
+        if issuer is not None:
+            self._stack.push_async_callback(issuer.aclose)
+        parts = Parts(database, blobs, address, self._settings, material=material, issuer=issuer)
+        await make_first_admin(database, self._settings)
         grpc_server = GrpcServer(
             parts.servicers,
+            parts.entrance,
+            parts.auditor,
             host=self._settings.host,
             port=self._settings.port,
             agents_port=self._settings.agents_port,
@@ -182,106 +158,6 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Parts:
-    """Services and servicers over one database."""
-
-    def __init__(
-        self,
-        database: Database,
-        blobs: Blobs,
-        address: Address,
-        settings: ServerSettings,
-        material: Material | None,
-    ) -> None:
-        self._database = database
-        self.listening = asyncio.Event()
-        registry, watches = self._registry, self._watches = Registry(), Watches()
-        logs = self._logs = make_log_parts(database, blobs, settings, tasks_watched=watches)
-        parties = PartyService(
-            database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
-        )
-        admissions = AdmissionService(database, registry, now=utc_now)
-        enrolments = EnrolmentService(database, None if material is None else material.identities)
-        reports = ReportService(database)
-        delivery = DeliveryService(database, registry)
-        tasks = TaskService(database)
-        starts = StartService(database, on_storing=delivery.remember)
-        absences = AbsenceService(
-            database,
-            lease_s=settings.lease_s,
-            return_grace_s=settings.return_grace_s,
-            clock_s=time.monotonic,
-        )
-        retries = RetryService(database)
-        retention = RetentionService(
-            database,
-            blobs,
-            age=timedelta(days=settings.retention_days),
-            runs_per_task=settings.retention_runs_per_task,
-        )
-        self.servicers = Servicers(
-            templates=TemplateServicer(TemplateService(database)),
-            tasks=TaskServicer(tasks, starts, WaitService(tasks, watches)),
-            runs=RunServicer(RunService(database)),
-            parties=PartyServicer(parties, enrolments),
-            agents=AgentServicer(
-                insecure=settings.insecure,
-                enrolments=enrolments,
-                parties=parties,
-                reports=reports,
-                delivery=delivery,
-                registry=registry,
-            ),
-            enrolment=EnrolmentServicer(enrolments),
-            logs=logs.servicer,
-        )
-
-        def make_listener() -> Listener:
-            return Listener(
-                address,
-                on_desired=delivery.wake_run,
-                on_observed=watches.wake,
-                on_identity=admissions.wake,
-                on_logs=logs.watched.wake,
-            )
-
-        self.duties: dict[str, Duty] = {
-            "starts": starts.run,
-            "task_reads": tasks.run,
-            "reports": reports.run,
-            "logs": logs.pushes.run,
-            "delivery": delivery.run,
-            "leases": lambda: renew_leases(
-                parties, registry, admissions, every_s=settings.lease_renewal_s
-            ),
-            "admissions": admissions.run,
-            "absences": lambda: sweep_absences(absences, every_s=settings.sweep_s),
-            "retries": lambda: repeat_failed_runs(retries, every_s=settings.sweep_s),
-            "retention": lambda: delete_old_runs(retention, every_s=settings.retention_sweep_s),
-            "changes": lambda: listen_for_changes(
-                make_listener,
-                delivery=delivery,
-                watches=(watches, logs.watched),
-                admissions=admissions,
-                registry=registry,
-                on_listening=self.listening.set,
-            ),
-        }
-
-    def send_away(self) -> None:
-        """End the calls that last: agents and waits go to another replica, or come back later."""
-        self._registry.close(
-            Unavailable("the server is shutting down; dial again", kind=Kind.SERVER)
-        )
-        self._watches.close()
-        self._logs.close()
-
-    async def check_ready(self) -> None:
-        """Reach the database. Raises Unavailable."""
-        async with self._database.transaction():
-            pass
 
 
 def write_whole(path: Path, document: dict[str, Any]) -> None:

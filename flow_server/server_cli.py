@@ -88,6 +88,25 @@ import click
     metavar="N",
     help="A task's older runs are deleted; 0 keeps them all.  [default: 100]",
 )
+@click.option(
+    "--oidc-issuer",
+    metavar="URL",
+    help="An OpenID Connect provider whose tokens are accepted too, as 'iss' has it.",
+)
+@click.option("--oidc-audience", help="For whom its tokens must be ('aud').")
+@click.option("--oidc-user-claim", help="Which claim names the user.  [default: sub]")
+@click.option(
+    "--oidc-role-claim",
+    help="Which claim, or path with dots, says what the user is.  [default: roles]",
+)
+@click.option(
+    "--oidc-role",
+    "oidc_roles",
+    multiple=True,
+    metavar="VALUE=ROLE",
+    help="What a value of that claim means here, as in lab=researcher. May be repeated; who has "
+    "none may do nothing.",
+)
 @click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.pass_context
@@ -99,7 +118,9 @@ def server(context: click.Context, /, **options: Any) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value not in (None, ())}
+    if "oidc_roles" in given:
+        given["oidc_roles"] = dict(_pair(text) for text in given["oidc_roles"])
 
     from pydantic import ValidationError  # noqa: PLC0415  --help must stay quick
 
@@ -111,3 +132,11 @@ def server(context: click.Context, /, **options: Any) -> None:
     except ValidationError as error:
         raise click.UsageError("\n".join(settings_module.problems(error))) from None
     raise SystemExit(main.run(settings))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    # From the right: a role has no "=", and what an issuer calls its groups may.
+    value, _, role = text.rpartition("=")
+    if not value or not role:
+        raise click.UsageError(f"--oidc-role: {text!r} is not VALUE=ROLE")
+    return value, role

@@ -1,16 +1,22 @@
 """What the flow server can be told, from options and from FEDFLOW_SERVER_… variables.
 
-All problems are reported at once, each with its name.
+All problems are reported at once, each with its name; then, once each is right by itself, all
+those that contradict one another. What has to fit the agents' settings they are told when they
+connect, and they say so where it does not.
 """
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_LAST_PORT = 65535
+from flow_contract.access import Role
+from flow_server.contradictions import contradictions
+
+# However long leases are: people look at the tasks of those who are away.
+MOST_SPREAD_S = 30.0
 
 
 class ServerSettings(BaseSettings):
@@ -48,52 +54,36 @@ class ServerSettings(BaseSettings):
     database_connections: int = Field(default=10, ge=3, le=1000)
     # An agent that is dead for longer counts as absent, and what it ran as lost.
     lost_after_s: float = Field(default=30, ge=2, le=3600)
-    # How long agents have to come back after a server that was away; their own longest
-    # back-off is a minute.
+    # How long the agents that were connected have to come back after a time in which there was
+    # no server for them; their own longest back-off is a minute. 0: no longer than others.
     return_grace_s: float = Field(default=75, ge=0)
-    # How often deadlines, absences and due retries are looked for.
-    sweep_s: float = Field(default=1, gt=0)
+    # How many agents a second come back at once after this server is gone: about half of what
+    # one process greets.
+    reconnects_per_s: float = Field(default=200, gt=0)
+    # How often deadlines, absences and due retries are looked for; None is each second, and more
+    # often where a short lost_after_s asks for it.
+    sweep_s: float | None = Field(default=None, gt=0)
     # Ended runs are deleted when they are older, or when the task has more newer ones; 0 keeps
     # them for ever. A task's newest run always stays.
     retention_days: float = Field(default=90, ge=0)
     retention_runs_per_task: int = Field(default=100, ge=0)
     retention_sweep_s: float = Field(default=3600, gt=0)
+    # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    # Which claim names the user, and which (a path with dots) says what it is there; `oidc_roles`
+    # gives those values a role here. Without a role a user may do nothing.
+    oidc_user_claim: str = Field(default="sub", min_length=1)
+    oidc_role_claim: str = Field(default="roles", min_length=1)
+    oidc_roles: dict[str, Role] = Field(default_factory=dict)
     shutdown_grace_s: float = Field(default=2, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
-        found = [
-            *self._problems_of_insecure(),
-            *self._problems_of_own_certificate(),
-            *self._problems_of_agents_address(),
-        ]
-        if found:
-            raise ValueError("; ".join(found))
+    def _check_each_with_the_others(self) -> Self:
+        _refuse(contradictions(self))
         return self
-
-    def _problems_of_insecure(self) -> list[str]:
-        if self.insecure and not is_loopback(self.host):
-            problem = (
-                f"--insecure serves this machine alone, and --host {self.host} is not its "
-                "loopback: use 127.0.0.1, or TLS ('fedflow server init')"
-            )
-            return [problem]
-        return []
-
-    def _problems_of_own_certificate(self) -> list[str]:
-        given = (self.tls_cert, self.tls_key, self.tls_ca)
-        if any(given) and not all(given):
-            return ["--tls-cert, --tls-key and --tls-ca belong together; give all three"]
-        return []
-
-    def _problems_of_agents_address(self) -> list[str]:
-        _, colon, port = self.agents_address.rpartition(":")
-        is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT
-        if self.agents_address and not (colon and is_port):
-            return ["--agents-address must be host:port, or :port"]
-        return []
 
     # Dead at any moment, an agent is found out by an unanswered ping (two of these), then its
     # lease runs out (renewed at most a moment before), then a sweep sees it: 9 tenths and a sweep.
@@ -113,23 +103,66 @@ class ServerSettings(BaseSettings):
         """How often a replica renews the leases of its connections."""
         return self.lost_after_s / 6
 
+    @property
+    def sweeps_every_s(self) -> float:
+        """How often deadlines, absences and due retries are looked for."""
+        return self.sweep_s or min(1.0, self.lost_after_s / 10)
+
+    # Agents that lost a connection come back within what is left of their leases, so that
+    # whatever stands between them and their servers may die without anybody counting as absent.
+
+    @property
+    def longest_spread_s(self) -> float:
+        """Over how long the agents of a server that is gone come back, however many they are."""
+        return min(MOST_SPREAD_S, self.lease_s * 0.8)
+
+    def reconnect_spread_s(self, agents: int) -> float:
+        """Return over how long so many agents are to come back after this server is gone."""
+        return min(self.longest_spread_s, agents / self.reconnects_per_s)
+
+    @property
+    def orphan_grace_s(self) -> float:
+        """How long a party whose server vanished may come back to another, after its lease."""
+        return self.longest_spread_s
+
 
 def problems(error: ValidationError) -> list[str]:
-    """Return one line per problem, each with the name of its option."""
+    """Return one line per problem, each with the name of its option or variable."""
     return [
-        # What concerns several options names them itself.
-        f"--{'-'.join(str(part) for part in item['loc']).replace('_', '-')}: {item['msg']}"
-        if item["loc"]
-        else item["msg"].removeprefix("Value error, ")
+        f"{_name(item['loc'])}: {item['msg']}"
         for item in error.errors(include_input=False, include_url=False)
     ]
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches `host`, without asking any name server."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+# What only the environment can set.
+_VARIABLES = frozenset(
+    {
+        "database_connections",
+        "return_grace_s",
+        "reconnects_per_s",
+        "sweep_s",
+        "retention_sweep_s",
+        "shutdown_grace_s",
+    }
+)
+
+
+def _name(where: tuple[int | str, ...]) -> str:
+    if where and where[0] in _VARIABLES:
+        return f"FEDFLOW_SERVER_{str(where[0]).upper()}"
+    return f"--{'-'.join(str(part) for part in where).replace('_', '-')}"
+
+
+def _refuse(found: dict[str, str]) -> None:
+    if found:
+        raise ValidationError.from_exception_data(
+            ServerSettings.__name__,
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError("contradiction", "{message}", {"message": message}),
+                    loc=(field,),
+                    input=None,
+                )
+                for field, message in found.items()
+            ],
+        )

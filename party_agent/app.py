@@ -122,6 +122,8 @@ class Agent:
             backoff=Backoff(
                 first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
             ),
+            keepalive_s=settings.keepalive_s,
+            max_backoff_s=settings.max_backoff_s,
         )
 
     @property

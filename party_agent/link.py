@@ -20,8 +20,10 @@ from flow_wire.codec.parties import encode_inventory
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.contact import Contact
+from party_agent.dial import FOR_PEOPLE, channel_options, went_silent
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of, for_ever
+from party_agent.terms import misfits, read_terms
 from party_agent.units import Units
 from party_agent.unreadable import Unreadable
 
@@ -32,29 +34,6 @@ ACKNOWLEDGEMENT_DEADLINE_S = 60.0
 
 # Party-run ids become directory and container names.
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
-    # Sent and answered below Python, also while every core is busy or the loop is held up.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    # The core waits for a ping's answer this long, a minute by default, whatever stands above.
-    ("grpc.http2.ping_timeout_ms", 20_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    # Our own back-off decides when to dial; the channel lives for one session.
-    ("grpc.enable_retries", 0),
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
-    # A connection of its own for each agent, also where many live in one process.
-    ("grpc.use_local_subchannel_pool", 1),
-)
-
-# Only a person can change these: a second agent of the same party, a wrong id, no Fedflow there.
-_FOR_PEOPLE = {
-    grpc.StatusCode.ALREADY_EXISTS: "another agent of this party is connected; stop one of them",
-    grpc.StatusCode.INVALID_ARGUMENT: "the server does not accept this agent's hello",
-    grpc.StatusCode.UNAUTHENTICATED: "the server does not know who this agent is",
-    grpc.StatusCode.PERMISSION_DENIED: "the server does not let this agent in",
-    grpc.StatusCode.UNIMPLEMENTED: "what answers there is not a flow server",
-}
 
 _Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
 
@@ -81,6 +60,8 @@ class Link:
         clock: Clock,
         contact: Contact,
         backoff: Backoff,
+        keepalive_s: float,
+        max_backoff_s: float,
     ) -> None:
         self.connected = asyncio.Event()
         self._draining = asyncio.Event()
@@ -95,6 +76,8 @@ class Link:
         self._clock = clock
         self._contact = contact
         self._backoff = backoff
+        self._keepalive_s = keepalive_s
+        self._max_backoff_s = max_backoff_s
         self._acknowledgements = 0
         self._parts: list[agents_pb2.Assignment] = []
 
@@ -119,15 +102,21 @@ class Link:
 
     async def _try_session(self) -> float:
         """Serve one session to its end; return how long to wait before the next."""
+        is_alone, began = False, self._clock.now()
         try:
             await self._session()
         except grpc.aio.AioRpcError as error:
-            if error.code() in _FOR_PEOPLE:
+            if error.code() in FOR_PEOPLE:
                 return self._ask_people(error)
             why = f"{error.code().name}: {error.details()}"
+            is_alone = went_silent(error)
         except (SessionEnded, TimeoutError) as error:
             why = str(error) or f"no assignments within {WELCOME_DEADLINE_S:g} s"
-        delay_s = self._backoff.next_s()
+        delay_s = self._backoff.next_s(
+            is_alone=is_alone,
+            is_awaited=bool(self._units.party_run_ids),
+            spent_s=max(0.0, (self._clock.now() - began).total_seconds()),
+        )
         log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
         return delay_s
 
@@ -138,25 +127,36 @@ class Link:
             server=self._target,
             party_id=self._federated_id,
             code=error.code().name,
-            why=_FOR_PEOPLE[error.code()],
+            why=FOR_PEOPLE[error.code()],
             answer=error.details(),
             retry_in_s=round(delay_s, 1),
         )
         return delay_s
 
     async def _session(self) -> None:
-        async with grpc.aio.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+        options = channel_options(self._keepalive_s)
+        async with grpc.aio.insecure_channel(self._target, options=options) as channel:
             call: _Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
             try:
                 async with asyncio.timeout(WELCOME_DEADLINE_S):
                     welcome = await self._greet(call)
-                self._backoff.reset()
+                self._agree(welcome)
                 self._reporter.reconnected()
                 self.connected.set()
                 log.info("connected", server=self._target, epoch=welcome.epoch)
                 await self._serve(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
             finally:
                 call.cancel()
+
+    def _agree(self, welcome: agents_pb2.Welcome) -> None:
+        self._backoff.reset()
+        self._backoff.spread(welcome.reconnect_spread_ms / 1000)
+        terms = read_terms(welcome)
+        for message in misfits(
+            terms, keepalive_s=self._keepalive_s, max_backoff_s=self._max_backoff_s
+        ):
+            # At each greeting: the server may be another, or have other settings by now.
+            log.warning("settings_contradict_the_server", server=self._target, message=message)
 
     async def _serve(self, call: _Call, heartbeat_s: float) -> None:
         try:
@@ -206,6 +206,8 @@ class Link:
                 self._acknowledgements += 1
                 for key in message.acknowledgement.reports:
                     self._units.acknowledge(key.party_run_id, key.sequence)
+            case "pace":
+                self._backoff.spread(message.pace.reconnect_spread_ms / 1000)
             case other:
                 # A newer server may say more than this agent knows.
                 log.debug("message_ignored", body=other)

@@ -1,15 +1,17 @@
 """What an operator may set about an agent; checked whole, before anything starts.
 
-Every problem is reported at once, each under its option's name.
+Every problem is reported at once, each under the name of its option or variable; then, once
+each is right by itself, all those that contradict one another.
 """
 
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flow_contract.ids import is_party_id
@@ -99,12 +101,42 @@ class AgentSettings(BaseSettings):
     ready_file: Path | None = None
     log_json: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # How long the connection may be silent before a ping, and how long that may go unanswered.
+    keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     first_backoff_s: Annotated[float, Field(gt=0)] = 1.0
     max_backoff_s: Annotated[float, Field(gt=0)] = 60.0
+
+    @model_validator(mode="after")
+    def _check_each_with_the_others(self) -> Self:
+        contradictions = {}
+        if self.first_backoff_s > self.max_backoff_s:
+            contradictions["first_backoff_s"] = (
+                f"{self.first_backoff_s:g} is more than the longest delay, "
+                f"max_backoff_s={self.max_backoff_s:g}; make it less, or the other more"
+            )
+        _refuse(contradictions)
+        return self
+
+
+def _refuse(contradictions: dict[str, str]) -> None:
+    if contradictions:
+        raise ValidationError.from_exception_data(
+            AgentSettings.__name__,
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError("contradiction", "{message}", {"message": message}),
+                    loc=(field,),
+                    input=None,
+                )
+                for field, message in contradictions.items()
+            ],
+        )
 
 
 # Where an option is not called as its setting.
 _OPTIONS = {"drain_on_exit": "drain"}
+# What only the environment can set.
+_VARIABLES = frozenset({"keepalive_s", "first_backoff_s", "max_backoff_s"})
 
 
 def inherited_environment() -> Mapping[str, str]:
@@ -117,7 +149,9 @@ def problems(error: ValidationError) -> list[str]:
     lines = []
     for each in error.errors():
         field = str(each["loc"][0]) if each["loc"] else "settings"
-        field = _OPTIONS.get(field, field)
         message = each["msg"].removeprefix("Value error, ")
-        lines.append(f"--{field.replace('_', '-')}: {message}")
+        if field in _VARIABLES:
+            lines.append(f"FEDFLOW_AGENT_{field.upper()}: {message}")
+        else:
+            lines.append(f"--{_OPTIONS.get(field, field).replace('_', '-')}: {message}")
     return lines

@@ -13,6 +13,8 @@ from flow_contract.errors import (
     Unauthenticated,
     Unavailable,
 )
+from flow_server.grpc_api import callers
+from flow_server.grpc_api.auditing import CONNECT, Auditor
 from flow_server.grpc_api.certificates import party_of
 from flow_server.grpc_api.context import Context
 from flow_server.hub.registry import Registry
@@ -55,13 +57,19 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         reports: ReportService,
         delivery: DeliveryService,
         registry: Registry,
+        auditor: Auditor,
+        lost_after_s: float,
+        return_grace_s: float,
     ) -> None:
         self._insecure = insecure
         self._enrolments = enrolments
+        self._lost_after_ms = round(lost_after_s * 1000)
+        self._return_grace_ms = round(return_grace_s * 1000)
         self._parties = parties
         self._reports = reports
         self._delivery = delivery
         self._registry = registry
+        self._auditor = auditor
         self._encoder = AssignmentEncoder()
 
     async def Connect(  # type: ignore[override]  # grpc.aio also takes a handler that writes itself
@@ -79,9 +87,11 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
             draining=hello.draining,
             serial=None if identity is None else identity.serial,
         )
+        spread_s = self._registry.spread_s
         session = Session(
             federated_id=hello.federated_id,
             epoch=epoch,
+            spread_s=spread_s,
             certificate=None
             if identity is None
             else Shown(serial=identity.serial, not_after=identity.not_after),
@@ -89,9 +99,15 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         structlog.contextvars.bind_contextvars(party_id=session.federated_id, epoch=epoch)
         log.info("agent_connected", runtime=hello.inventory.runtime)
         try:
-            await context.write(
-                pb.ServerMessage(welcome=pb.Welcome(epoch=epoch, heartbeat_s=HEARTBEAT_S))
+            await self._auditor.note(CONNECT, callers.current(), request=hello)
+            welcome = pb.Welcome(
+                epoch=epoch,
+                heartbeat_s=HEARTBEAT_S,
+                reconnect_spread_ms=round(spread_s * 1000),
+                lost_after_ms=self._lost_after_ms,
+                return_grace_ms=self._return_grace_ms,
             )
+            await context.write(pb.ServerMessage(welcome=welcome))
             self._registry.add(session)
             self._delivery.wake_parties([session.federated_id])
             await self._converse(session, requests, context)
@@ -207,6 +223,9 @@ def _messages(outgoing: Outgoing, encoder: AssignmentEncoder) -> Iterator[pb.Ser
         for party_run_id, sequence in outgoing.acknowledged:
             message.acknowledgement.reports.add(party_run_id=party_run_id, sequence=sequence)
         yield message
+    if outgoing.spread_s is not None:
+        pace = pb.Pace(reconnect_spread_ms=round(outgoing.spread_s * 1000))
+        yield pb.ServerMessage(pace=pace)
     if outgoing.assignments or outgoing.complete:
         yield from _parts(outgoing, encoder)
 

@@ -9,7 +9,10 @@ from flow_contract.access import Caller, CallerKind
 from flow_contract.audit import Act, Outcome
 from flow_contract.errors import FlowError, Forbidden, Unauthenticated
 from flow_server.domain.audited import AUDITED
+from flow_server.grpc_api import callers
 from flow_server.services.audit import AuditService
+
+CONNECT = "AgentService/Connect"
 
 # Of what a caller sent; the log is no place for more.
 _MAX_CHARS = 200
@@ -26,6 +29,21 @@ class Auditor:
     def __init__(self, audit: AuditService, *, now: Callable[[], datetime] = utc_now) -> None:
         self._audit = audit
         self._now = now
+
+    async def note_end(
+        self,
+        method: str,
+        request: Message | None,
+        answer: Message | None,
+        error: FlowError | None,
+    ) -> None:
+        """Note the end of the call that is being answered.
+
+        Of a connection only that it was refused: that it was made is noted when it is.
+        """
+        if method == CONNECT and outcome_of(error) is not Outcome.DENIED:
+            return
+        await self.note(method, callers.current(), request=request, answer=answer, error=error)
 
     async def note(
         self,

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from flow_contract.errors import Forbidden, InvalidArgument, Kind, Unauthenticated, Unavailable
 from flow_contract.ids import is_party_id
 from flow_contract.logs import LogChunk, LogClosed, LogEnd, LogHead, LogState
+from flow_server.grpc_api import callers
 from flow_server.grpc_api.certificates import party_of
 from flow_server.grpc_api.context import Context
 from flow_server.services.log_pushes import LogPushService, Sender, out_of_place
@@ -65,7 +66,12 @@ class LogServicer(logs_pb2_grpc.LogServiceServicer):
     async def Read(
         self, request: pb.ReadLogsRequest, context: Context
     ) -> AsyncGenerator[pb.ReadLogsResponse, None]:
-        async with contextlib.aclosing(self._reads.read(decode_log_request(request))) as pieces:
+        calling = callers.calling()
+        async with contextlib.aclosing(
+            self._reads.read(
+                decode_log_request(request), caller=calling.caller, again=calling.again
+            )
+        ) as pieces:
             async for piece in pieces:
                 match piece:
                     case LogHead():

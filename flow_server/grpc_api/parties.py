@@ -1,5 +1,6 @@
 """PartyService on gRPC: decode, one use case, encode."""
 
+from flow_server.grpc_api import callers
 from flow_server.grpc_api.context import Context
 from flow_server.grpc_api.paging import page_of
 from flow_server.services.enrolments import EnrolmentService
@@ -40,7 +41,7 @@ class PartyServicer(parties_pb2_grpc.PartyServiceServicer):
         token = await self._enrolments.add(
             request.federated_id,
             valid_hours=request.valid_hours if request.HasField("valid_hours") else None,
-            asked_by="",
+            asked_by=callers.current().name,
         )
         response = pb.AddPartyResponse(enrolment_token=token.text)
         encode_time(response.expires_at, token.expires_at)

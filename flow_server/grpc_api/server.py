@@ -10,6 +10,9 @@ from grpc_reflection.v1alpha import reflection
 
 from flow_contract.errors import InvalidArgument
 from flow_server.grpc_api.agents import AgentServicer
+from flow_server.grpc_api.audit import AuditServicer
+from flow_server.grpc_api.auditing import Auditor
+from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.logs import LogServicer
@@ -19,9 +22,12 @@ from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.grpc_api.transport import Security, agents_credentials, users_credentials
+from flow_server.grpc_api.users import UserServicer
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
     logs_pb2,
@@ -34,6 +40,8 @@ from flow_wire import (
     tasks_pb2_grpc,
     templates_pb2,
     templates_pb2_grpc,
+    users_pb2,
+    users_pb2_grpc,
 )
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -59,6 +67,8 @@ _SERVICES = (
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
     logs_pb2.DESCRIPTOR.services_by_name["LogService"],
+    users_pb2.DESCRIPTOR.services_by_name["UserService"],
+    audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
 
 
@@ -73,6 +83,8 @@ class Servicers:
     agents: AgentServicer
     enrolment: EnrolmentServicer
     logs: LogServicer
+    users: UserServicer
+    audit: AuditServicer
 
 
 class GrpcServer:
@@ -84,6 +96,8 @@ class GrpcServer:
     def __init__(
         self,
         servicers: Servicers,
+        entrance: Entrance,
+        auditor: Auditor,
         *,
         host: str,
         port: int,
@@ -91,7 +105,9 @@ class GrpcServer:
         security: Security | None,
         keepalive_s: float,
     ) -> None:
-        interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]
+        interceptors: list[grpc.aio.ServerInterceptor] = [
+            ErrorInterceptor(entrance.admit, auditor.note_end)
+        ]
         if security is not None:
             interceptors.append(PortInterceptor())
         self._server = grpc.aio.server(
@@ -105,6 +121,8 @@ class GrpcServer:
         agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, self._server)
         enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, self._server)
         logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, self._server)
+        users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, self._server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [service.full_name for service in _SERVICES]
         reflection.enable_server_reflection(

@@ -1,5 +1,6 @@
 """TemplateService on gRPC: decode, one use case, encode."""
 
+from flow_server.grpc_api import callers
 from flow_server.grpc_api.context import Context
 from flow_server.grpc_api.paging import page_of
 from flow_server.services.templates import TemplateService
@@ -17,13 +18,17 @@ class TemplateServicer(templates_pb2_grpc.TemplateServiceServicer):
     async def Create(
         self, request: pb.CreateTemplateRequest, context: Context
     ) -> pb.CreateTemplateResponse:
-        template_id = await self._templates.create(decode_template_spec(request.spec))
+        template_id = await self._templates.create(
+            decode_template_spec(request.spec), caller=callers.current()
+        )
         return pb.CreateTemplateResponse(template_id=template_id)
 
     async def Update(
         self, request: pb.UpdateTemplateRequest, context: Context
     ) -> pb.UpdateTemplateResponse:
-        await self._templates.update(request.template_id, decode_template_spec(request.spec))
+        await self._templates.update(
+            request.template_id, decode_template_spec(request.spec), caller=callers.current()
+        )
         return pb.UpdateTemplateResponse()
 
     async def Get(self, request: pb.GetTemplateRequest, context: Context) -> pb.GetTemplateResponse:
@@ -42,5 +47,5 @@ class TemplateServicer(templates_pb2_grpc.TemplateServiceServicer):
     async def Delete(
         self, request: pb.DeleteTemplateRequest, context: Context
     ) -> pb.DeleteTemplateResponse:
-        await self._templates.delete(request.template_id)
+        await self._templates.delete(request.template_id, caller=callers.current())
         return pb.DeleteTemplateResponse()

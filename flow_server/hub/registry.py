@@ -1,6 +1,6 @@
 """Which parties are connected to this replica, at most one session each."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from flow_contract.errors import FlowError, StaleLease
 from flow_server.hub.sessions import Session, stale
@@ -14,7 +14,9 @@ def taken_over(federated_id: str) -> StaleLease:
 class Registry:
     """Live sessions by party id."""
 
-    def __init__(self) -> None:
+    def __init__(self, spread_s: Callable[[int], float] = lambda _: 0.0) -> None:
+        """Begin empty; `spread_s` says over how long so many agents are to come back."""
+        self._spread_s = spread_s
         self._sessions: dict[str, Session] = {}
         self._closed: FlowError | None = None
 
@@ -47,6 +49,17 @@ class Registry:
         for session in among:
             if epochs.get(session.federated_id) != session.epoch:
                 session.end(taken_over(session.federated_id))
+
+    @property
+    def spread_s(self) -> float:
+        """Over how long the agents that are here, and one more, are to come back."""
+        return self._spread_s(len(self) + 1)
+
+    def pace(self) -> None:
+        """Tell those whose number has changed much since they were told."""
+        spread_s = self._spread_s(len(self))
+        for session in self:
+            session.pace(spread_s)
 
     def get(self, federated_id: str) -> Session | None:
         """Return the party's session here, None if it has none here."""

@@ -12,21 +12,30 @@ from flow_contract.errors import FlowError, Kind, StaleLease
 # and gets the whole set anew, which costs less memory than remembering every step for it.
 MAX_WAITING_ASSIGNMENTS = 20_000
 MAX_WAITING_ACKNOWLEDGEMENTS = 100_000
+# Of what an agent was told last: it hears a dozen times of ten thousand others that come.
+PACE_STEP = 0.5
+LEAST_PACE_STEP_S = 0.5
 
 _DOES_NOT_READ = "the agent does not read what it is sent"
 
 
 @dataclass(kw_only=True)
 class Outgoing:
-    """What one send carries: assignments (all there are, if `complete`) and acknowledgements."""
+    """What one send carries: assignments (all there are, if `complete`) and acknowledgements.
+
+    `spread_s` is over how long this server's agents are to come back, None where it is no news.
+    """
 
     assignments: list[Assignment] = field(default_factory=list)
     complete: bool = False
     acknowledged: list[tuple[str, int]] = field(default_factory=list)
+    spread_s: float | None = None
 
     def __bool__(self) -> bool:
         """Say whether there is anything to send: an empty complete set is."""
-        return bool(self.assignments or self.complete or self.acknowledged)
+        return bool(
+            self.assignments or self.complete or self.acknowledged or self.spread_s is not None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +58,19 @@ class Session:
     after earlier ones.
     """
 
-    def __init__(self, *, federated_id: str, epoch: int, certificate: Shown | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        federated_id: str,
+        epoch: int,
+        certificate: Shown | None = None,
+        spread_s: float = 0.0,
+    ) -> None:
+        """Begin; `spread_s` is what the agent was told at the greeting."""
         self.federated_id = federated_id
         self.epoch = epoch
         self.certificate = certificate
+        self._told_spread_s = spread_s
         self._outgoing = Outgoing()
         self._changed = asyncio.Event()
         self._end: FlowError | None = None
@@ -72,6 +90,14 @@ class Session:
         self._outgoing.acknowledged.extend(keys)
         if len(self._outgoing.acknowledged) > MAX_WAITING_ACKNOWLEDGEMENTS:
             self.end(stale(_DOES_NOT_READ, self.federated_id))
+        self._changed.set()
+
+    def pace(self, spread_s: float) -> None:
+        """Tell the agent over how long all are to come back, if that is much else than it knows."""
+        told_s = self._told_spread_s
+        if abs(spread_s - told_s) < max(LEAST_PACE_STEP_S, told_s * PACE_STEP):
+            return
+        self._told_spread_s = self._outgoing.spread_s = spread_s
         self._changed.set()
 
     def end(self, reason: FlowError) -> None:

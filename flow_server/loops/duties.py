@@ -12,6 +12,8 @@ from flow_server.services.delivery import DeliveryService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
+from flow_server.services.sign_in import SignIn
+from flow_server.services.vigil import Vigil
 from flow_server.services.watches import Watches
 from flow_server.storage.changes import Listener
 from flow_server.storage.embedded import EmbeddedPostgres
@@ -29,12 +31,18 @@ async def revive_database(embedded: EmbeddedPostgres) -> None:
 
 
 async def renew_leases(
-    parties: PartyService, registry: Registry, admissions: AdmissionService, *, every_s: float
+    parties: PartyService,
+    registry: Registry,
+    admissions: AdmissionService,
+    vigil: Vigil,
+    *,
+    every_s: float,
 ) -> None:
     """Renew this replica's leases: one statement, however many agents it has.
 
     A connection that turns out to be another replica's by now is ended, and one whose
-    certificate has run out.
+    certificate has run out. The others hear over how long to come back, should this server be
+    gone.
     """
     while True:
         admissions.end_expired()
@@ -43,7 +51,9 @@ async def renew_leases(
         epochs = await parties.renew_leases(
             [(session.federated_id, session.epoch) for session in held]
         )
+        vigil.keep()
         registry.keep(epochs, among=held)
+        registry.pace()
         await asyncio.sleep(every_s)
 
 
@@ -70,12 +80,20 @@ async def delete_old_runs(retention: RetentionService, *, every_s: float) -> Non
         await asyncio.sleep(every_s)
 
 
+async def note_token_uses(sign_in: SignIn, *, every_s: float) -> None:
+    """Write down which tokens were used, in one statement for all."""
+    while True:
+        await asyncio.sleep(every_s)
+        await sign_in.note_uses()
+
+
 async def listen_for_changes(
     make_listener: Callable[[], Listener],
     *,
     delivery: DeliveryService,
     watches: Sequence[Watches],
     admissions: AdmissionService,
+    sign_in: SignIn,
     registry: Registry,
     on_listening: Callable[[], None],
 ) -> None:
@@ -83,6 +101,8 @@ async def listen_for_changes(
 
     def catch_up() -> None:
         delivery.wake_parties(registry.connected())
+        # Before anybody asks again who waits.
+        sign_in.forget_all()
         for watched in watches:
             watched.wake_all()
         admissions.wake_all()

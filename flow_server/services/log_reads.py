@@ -4,15 +4,18 @@ Nothing is unpacked here and nothing is kept: a reader who is slow holds up nobo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeAlias
 
+from flow_contract.access import Caller
 from flow_contract.errors import Conflict, Kind, NotFound
 from flow_contract.lifecycle import PartyRunState, is_final
 from flow_contract.logs import CaughtUp, LogChunk, LogHead, LogRequest, PartyLog, check_request
+from flow_server.domain.access import RULES, decide
 from flow_server.domain.log_keys import chunk_key
-from flow_server.services.watches import Watches
-from flow_server.storage import log_reads, runs
+from flow_server.services.watches import PROOF_ASKED_S, Watches
+from flow_server.storage import log_reads, runs, tasks
 from flow_server.storage.blobs import Blobs
 from flow_server.storage.database import Database
 from flow_server.storage.log_reads import ChunkRow, StoredLog
@@ -45,24 +48,33 @@ class LogReadService:
         self._clock_s = clock_s
         self._settle_s = settle_s
 
-    async def read(self, request: LogRequest) -> AsyncGenerator[Piece, None]:
+    async def read(
+        self,
+        request: LogRequest,
+        *,
+        caller: Caller,
+        again: Callable[[], Awaitable[Caller]],
+    ) -> AsyncGenerator[Piece, None]:
         """Yield a head, the chunks there are, `CaughtUp`; with `follow` more of both to the end.
 
         It ends when every party run has ended and its log is complete; one whose agent does not
-        say so is waited for a little while.
+        say so is waited for a little while. `again` says who the caller is by now: asked before
+        more is told, and now and then.
 
         Raises:
             NotFound: no such task, run or party in it, or it was deleted meanwhile.
             Conflict: the task was never started.
             InvalidArgument: a field lies outside its range.
+            Forbidden: the task is another user's.
+            Unauthenticated: the caller's proof is no longer good.
             Unavailable: this replica is leaving, or database or blobs can't be read.
         """
         check_request(request)
-        run_id = await self._run_of(request)
+        run_id = await self._run_of(request, caller)
         changed = asyncio.Event()
         with (
-            self._logs_watched.watching(run_id, changed),
-            self._tasks_watched.watching(request.task_id, changed),
+            self._logs_watched.watching(run_id, caller, changed),
+            self._tasks_watched.watching(request.task_id, caller, changed),
         ):
             found = await self._look(run_id, request.parties)
             positions = await self._starts(request, found)
@@ -84,22 +96,28 @@ class LogReadService:
                 if not await self._news(changed, over_since_s):
                     return
                 self._logs_watched.require_open()
+                await self._check(request.task_id, await again())
                 found = await self._look(run_id, request.parties)
 
     async def _news(self, changed: asyncio.Event, over_since_s: float | None) -> bool:
-        """Wait for a change; False once nothing is to be expected any more."""
-        left_s = None
+        """Wait for a change, or a while; False once nothing is to be expected any more."""
+        left_s = PROOF_ASKED_S
         if over_since_s is not None:
-            left_s = max(0.0, over_since_s + self._settle_s - self._clock_s())
-        try:
+            left_s = min(left_s, over_since_s + self._settle_s - self._clock_s())
+            if left_s <= 0:
+                return False
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):
                 await changed.wait()
-        except TimeoutError:
-            return False
         changed.clear()
         return True
 
-    async def _run_of(self, request: LogRequest) -> str:
+    async def _check(self, task_id: str, caller: Caller) -> None:
+        async with self._database.glance() as connection:
+            decide(RULES["LogService/Read"], caller, await tasks.owner_of(connection, task_id))
+
+    async def _run_of(self, request: LogRequest, caller: Caller) -> str:
+        await self._check(request.task_id, caller)
         async with self._database.glance() as connection:
             run_id = await log_reads.run_to_read(connection, request.task_id, request.run_id)
         if run_id is None:

@@ -8,13 +8,19 @@ from flow_server.storage.tasks import LockedTask
 
 
 def new_run(
-    task: LockedTask, plan: StartPlan, *, request_id: str = "", repeats: Repeat | None = None
+    task: LockedTask,
+    plan: StartPlan,
+    *,
+    requested_by: str,
+    request_id: str = "",
+    repeats: Repeat | None = None,
 ) -> NewRun:
     """Return the planned run as the one that follows the locked task's newest."""
     return NewRun(
         run_id=new_id(),
         task_id=task.task_id,
         number=task.run_count + 1,
+        requested_by=requested_by,
         plan=plan,
         request_id=request_id,
         repeats=repeats,

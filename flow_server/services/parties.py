@@ -22,6 +22,7 @@ class PartyService:
         self._database = database
         self._owner_id = owner_id
         self._lease = lease
+        self._is_leaving = False
 
     async def get(self, federated_id: str) -> Party:
         """Return a party. Raises NotFound."""
@@ -101,11 +102,25 @@ class PartyService:
                 lease=self._lease,
             )
 
+    def leave(self) -> None:
+        """Say that this replica is about to end, which is no absence of its parties."""
+        self._is_leaving = True
+
     async def disconnect(self, *, federated_id: str, epoch: int) -> None:
-        """Say that the connection has ended; a newer one is left alone."""
+        """Say that the connection has ended; a newer one is left alone.
+
+        Where it is this replica that ends, the party is left as a kill would leave it: its
+        agent has the time to find another server that such parties get.
+        """
+        if self._is_leaving:
+            return
         async with self._database.transaction() as connection:
             await parties.release_party(
-                connection, federated_id=federated_id, epoch=epoch, owner_id=self._owner_id
+                connection,
+                federated_id=federated_id,
+                epoch=epoch,
+                owner_id=self._owner_id,
+                lease=self._lease,
             )
 
     async def renew_leases(self, held: Sequence[tuple[str, int]]) -> dict[str, int]:

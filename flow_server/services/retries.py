@@ -42,6 +42,8 @@ class RetryService:
             present = await parties.presence_of(connection, named)
             plan = plan_run(original.parties, original.snapshot, present)
             await retries.mark_repeated(connection, due.run_id)
-            repeat = new_run(task, plan, repeats=original.repeats)
+            repeat = new_run(
+                task, plan, requested_by=original.requested_by, repeats=original.repeats
+            )
             await new_runs.insert_runs(connection, [repeat])
             return True

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flow_contract import checks
+from flow_contract.access import Caller
 from flow_contract.errors import FlowError, Kind, PartyUnavailable
 from flow_contract.reasons import Reason
 from flow_contract.runs import Snapshot
 from flow_contract.tasks import StartParameters, check_start
 from flow_contract.templates import Template
+from flow_server.domain.access import RULES, decide, owner_name
 from flow_server.domain.start import Presence, plan_start
 from flow_server.services import transitions
 from flow_server.services.batches import Batches
@@ -41,6 +43,7 @@ class _Request:
     task_id: str
     parameters: StartParameters
     request_id: str
+    caller: Caller
 
 
 class StartService:
@@ -59,7 +62,9 @@ class StartService:
             key=lambda request: request.task_id,
         )
 
-    async def start(self, task_id: str, parameters: StartParameters, *, request_id: str) -> str:
+    async def start(
+        self, task_id: str, parameters: StartParameters, *, request_id: str, caller: Caller
+    ) -> str:
         """Accept a new run and return its id; all parties will start, or none.
 
         It takes the place of a retry that is due.
@@ -69,12 +74,13 @@ class StartService:
             Conflict: the task is active, or names no party.
             PartyUnavailable: a party has never connected; the refused run is in the history.
             InvalidArgument: names the parameter that has to change.
+            Forbidden: it is another user's.
         """
         checks.text("task_id", task_id)
         checks.text("request_id", request_id, max_chars=MAX_REQUEST_ID_LENGTH)
         check_start(parameters)
         return await self._batches.submit(
-            _Request(task_id=task_id, parameters=parameters, request_id=request_id)
+            _Request(task_id=task_id, parameters=parameters, request_id=request_id, caller=caller)
         )
 
     async def run(self) -> None:
@@ -100,7 +106,9 @@ class StartService:
 
         return await self._database.repeatable(store)
 
-    async def stop(self, task_id: str, *, request_id: str, force: bool = False) -> list[str]:
+    async def stop(
+        self, task_id: str, *, request_id: str, force: bool = False, caller: Caller
+    ) -> list[str]:
         """Want the task's run stopped at every party; returns before they have.
 
         Return the parties that are lost: it reaches them when they are back. With `force` they
@@ -110,11 +118,13 @@ class StartService:
         Raises:
             NotFound: no such task.
             Conflict: the task is not active.
+            Forbidden: it is another user's.
         """
         checks.text("task_id", task_id)
         checks.text("request_id", request_id, max_chars=MAX_REQUEST_ID_LENGTH)
         async with self._database.transaction() as connection:
             task = await tasks.lock_task(connection, task_id)
+            decide(RULES["TaskService/Stop"], caller, task.owner)
             if request_id and await runs.was_stopped_by(connection, task_id, request_id):
                 return await losses.lost_parties(connection, task.run_id)
             run = await _latest_run(connection, task)
@@ -169,6 +179,7 @@ async def _decide(
     task = rows.tasks.get(request.task_id)
     if task is None:
         raise tasks.not_found(request.task_id)
+    decide(RULES["TaskService/Start"], request.caller, task.owner)
     earlier = rows.earlier.get(task.task_id)
     if earlier is not None:
         return _answer_of(earlier)
@@ -184,7 +195,9 @@ async def _decide(
     # Nothing is written for who is refused above: others of the batch are committed with it.
     if newest is not None and newest.retry_due:
         await _call_off(connection, newest, "A new start took the place of its retry.")
-    run = new_run(task, plan, request_id=request.request_id)
+    run = new_run(
+        task, plan, request_id=request.request_id, requested_by=owner_name(request.caller)
+    )
     new.append(run)
     # Raised after it is stored: the history shows which party it was.
     return run.run_id if plan.refusal is None else plan.refusal

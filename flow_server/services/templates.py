@@ -1,8 +1,10 @@
 """Use cases of templates."""
 
 from flow_contract import checks
+from flow_contract.access import Caller
 from flow_contract.ids import new_template_id
 from flow_contract.templates import Template, TemplateSpec, check_template
+from flow_server.domain.access import RULES, decide, owner_name
 from flow_server.storage import templates
 from flow_server.storage.database import Database
 
@@ -13,19 +15,24 @@ class TemplateService:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, spec: TemplateSpec) -> str:
-        """Store a template and return its id."""
+    async def create(self, spec: TemplateSpec, *, caller: Caller) -> str:
+        """Store a template, the caller's own, and return its id."""
         check_template(spec)
         template_id = new_template_id()
         async with self._database.transaction() as connection:
-            await templates.insert_template(connection, template_id, spec)
+            await templates.insert_template(connection, template_id, spec, owner_name(caller))
         return template_id
 
-    async def update(self, template_id: str, spec: TemplateSpec) -> None:
-        """Replace a template. One that isn't there is reported before what is wrong with `spec`."""
+    async def update(self, template_id: str, spec: TemplateSpec, *, caller: Caller) -> None:
+        """Replace a template. One that isn't there is reported before what is wrong with `spec`.
+
+        Raises:
+            Forbidden: it is another user's.
+        """
         checks.text("template_id", template_id)
         async with self._database.transaction() as connection:
-            await templates.get_template(connection, template_id)
+            template = await templates.get_template(connection, template_id)
+            decide(RULES["TemplateService/Update"], caller, template.owner)
             check_template(spec)
             await templates.update_template(connection, template_id, spec)
 
@@ -44,8 +51,14 @@ class TemplateService:
                 connection, keyword=keyword, offset=(page - 1) * limit, limit=limit
             )
 
-    async def delete(self, template_id: str) -> None:
-        """Delete a template; runs keep their snapshot."""
+    async def delete(self, template_id: str, *, caller: Caller) -> None:
+        """Delete a template; runs keep their snapshot.
+
+        Raises:
+            Forbidden: it is another user's.
+        """
         checks.text("template_id", template_id)
         async with self._database.transaction() as connection:
+            template = await templates.get_template(connection, template_id)
+            decide(RULES["TemplateService/Delete"], caller, template.owner)
             await templates.delete_template(connection, template_id)

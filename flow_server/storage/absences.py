@@ -1,14 +1,17 @@
 """What time and absence do to runs: four rules, each one statement with its events.
 
-A party counts as absent when its lease has expired: a short cut is not an absence. Only a start
-that it has said nothing about, and whose deadline is over, does not wait for that. The party
-rows are locked while a rule looks at them, so that a party that connects at the same moment is
-either seen as present or reads its assignments after the rule has been applied.
+A party counts as absent when its lease has expired and it has no owner: its server saw the
+connection end, or vanished so long ago that the party was given up; a short cut is not an
+absence. Only a start that it has said nothing about, and whose deadline is over, does not wait
+for the lease. The party rows are locked while a rule looks at them, so that a party that
+connects at the same moment is either seen as present or reads its assignments after the rule
+has been applied.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Interval, TextClause, bindparam, text
 
 from flow_contract.lifecycle import PartyRunEvent, PartyRunState, sources
 from flow_contract.reasons import SENTENCES, Reason
@@ -23,7 +26,8 @@ _CANDIDATES = text(
           AND EXISTS (
             SELECT FROM party_runs JOIN parties USING (federated_id)
             WHERE party_runs.run_id = runs.run_id AND party_runs.finished_at IS NULL
-              AND party_runs.state <> 'lost' AND parties.lease_expires_at < now()))
+              AND party_runs.state <> 'lost'
+              AND parties.owner_id IS NULL AND parties.lease_expires_at < now()))
       OR (desired = 'prepared' AND connect_deadline_at < now()
           AND EXISTS (
             SELECT FROM party_runs JOIN parties USING (federated_id)
@@ -36,12 +40,24 @@ _CANDIDATES = text(
 _LOCK_ABSENT = text(
     """
     SELECT federated_id, lease_expires_at < now() AS is_absent FROM parties
-    WHERE (lease_expires_at < now() OR owner_id IS NULL) AND federated_id IN (
+    WHERE owner_id IS NULL AND federated_id IN (
       SELECT federated_id FROM party_runs
       WHERE run_id = ANY(CAST(:run_ids AS text[])) AND finished_at IS NULL)
     ORDER BY federated_id FOR UPDATE
     """
 )
+
+_GIVE_UP = text(
+    """
+    WITH orphans AS (
+      SELECT federated_id FROM parties
+      WHERE owner_id IS NOT NULL AND lease_expires_at < now() - CAST(:grace AS interval)
+      ORDER BY federated_id FOR UPDATE SKIP LOCKED
+    )
+    UPDATE parties SET owner_id = NULL
+    FROM orphans WHERE parties.federated_id = orphans.federated_id
+    """
+).bindparams(bindparam("grace", type_=Interval))
 
 _OVERDUE = text(
     """
@@ -95,10 +111,15 @@ _LOSE = _rule("runs.launch_ordered_at IS NOT NULL", "'lease_expired'")
 
 @dataclass(frozen=True, kw_only=True)
 class Away:
-    """Held parties: those whose lease has expired, and those that are not connected now."""
+    """Held parties: those that count as absent, and all that are not connected now."""
 
     absent: list[str]
     unconnected: list[str]
+
+
+async def give_up_orphans(connection: Connection, grace: timedelta) -> int:
+    """Take the owner from parties whose lease it let run out longer ago; return how many."""
+    return (await connection.execute(_GIVE_UP, {"grace": grace})).rowcount
 
 
 async def lock_candidates(connection: Connection) -> list[str]:

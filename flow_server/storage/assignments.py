@@ -20,7 +20,8 @@ _KNOWN_RUNS = 512
 
 _MOVING_PART = """
     party_runs.party_run_id, party_runs.run_id, party_runs.federated_data, party_runs.rank,
-    party_runs.desired, party_runs.cause, runs.task_id, runs.start_order
+    party_runs.desired, party_runs.cause, runs.task_id, runs.start_order,
+    runs.requested_by
 """
 
 # The epoch is read with what it is to guard: one statement sees one moment.
@@ -114,6 +115,7 @@ class AssignmentReader:
                     snapshot=fixed[row["run_id"]].snapshot,
                     desired=Desired(row["desired"]),
                     cause=known(row["cause"]),
+                    requested_by=row["requested_by"],
                 )
                 for row in wanted
                 # One that was deleted meanwhile is wanted nowhere.

@@ -22,6 +22,7 @@ class NewRun:
     task_id: str
     number: int
     plan: StartPlan
+    requested_by: str
     request_id: str = ""
     repeats: Repeat | None = None
 
@@ -31,15 +32,17 @@ _INSERT = Statement(
     WITH new_runs AS (
       SELECT * FROM unnest(
         CAST(:run_ids AS text[]), CAST(:task_ids AS text[]), CAST(:numbers AS int[]),
-        CAST(:request_ids AS text[]), CAST(:snapshots AS text[]), CAST(:run_status AS text[]),
+        CAST(:request_ids AS text[]), CAST(:requested_by AS text[]),
+        CAST(:snapshots AS text[]), CAST(:run_status AS text[]),
         CAST(:run_desired AS text[]), CAST(:run_causes AS text[]), CAST(:run_messages AS text[]),
         CAST(:connect_deadlines_s AS double precision[]),
         CAST(:prepare_deadlines_s AS double precision[]),
         CAST(:run_is_final AS boolean[]), CAST(:retry_of AS text[]),
         CAST(:retry_numbers AS int[]))
       WITH ORDINALITY
-      AS new_runs(run_id, task_id, number, request_id, snapshot, status, desired, cause, message,
-                  connect_deadline_s, prepare_deadline_s, is_final, retry_of, retry_number, place)
+      AS new_runs(run_id, task_id, number, request_id, requested_by, snapshot, status, desired,
+                  cause, message, connect_deadline_s, prepare_deadline_s, is_final, retry_of,
+                  retry_number, place)
     ), new_party_runs AS (
       SELECT * FROM unnest(
         CAST(:party_run_ids AS text[]), CAST(:places AS int[]), CAST(:ranks AS int[]),
@@ -49,11 +52,11 @@ _INSERT = Statement(
       AS new_party_runs(party_run_id, place, rank, federated_id, federated_data, state, reason,
                         message, is_final)
     ), made_runs AS (
-      INSERT INTO runs (run_id, task_id, number, request_id, snapshot, status, desired, cause,
-                        message, connect_deadline_at, prepare_deadline_at, ended_at, retry_of,
-                        retry_number)
-      SELECT run_id, task_id, number, request_id, CAST(snapshot AS jsonb), status, desired, cause,
-             message, now() + make_interval(secs => connect_deadline_s),
+      INSERT INTO runs (run_id, task_id, number, request_id, requested_by, snapshot, status,
+                        desired, cause, message, connect_deadline_at, prepare_deadline_at,
+                        ended_at, retry_of, retry_number)
+      SELECT run_id, task_id, number, request_id, requested_by, CAST(snapshot AS jsonb), status,
+             desired, cause, message, now() + make_interval(secs => connect_deadline_s),
              now() + make_interval(secs => prepare_deadline_s),
              CASE WHEN is_final THEN now() END, retry_of, retry_number
       FROM new_runs ORDER BY place
@@ -96,6 +99,7 @@ async def insert_runs(connection: Connection, new: Sequence[NewRun]) -> None:
         task_ids=[run.task_id for run in new],
         numbers=[run.number for run in new],
         request_ids=[run.request_id or None for run in new],
+        requested_by=[run.requested_by for run in new],
         snapshots=[_document(run.plan) for run in new],
         run_status=[run.plan.status.value for run in new],
         run_desired=[run.plan.desired.value for run in new],

@@ -52,10 +52,10 @@ _RENEW = text(
 
 _RELEASE = text(
     """
-    UPDATE parties SET owner_id = NULL, last_seen_at = now()
+    UPDATE parties SET owner_id = NULL, lease_expires_at = now() + :lease, last_seen_at = now()
     WHERE federated_id = :federated_id AND epoch = :epoch AND owner_id = :owner_id
     """
-)
+).bindparams(bindparam("lease", type_=Interval))
 
 _PRESENCE = Statement(
     """
@@ -135,11 +135,20 @@ async def renew_leases(
 
 
 async def release_party(
-    connection: Connection, *, federated_id: str, epoch: int, owner_id: str
+    connection: Connection, *, federated_id: str, epoch: int, owner_id: str, lease: timedelta
 ) -> None:
-    """Say that the connection has ended; a newer one is left alone."""
+    """Say that the connection has ended; a newer one is left alone.
+
+    The party has a whole lease from now, for its return is spread over the most of one.
+    """
     await connection.execute(
-        _RELEASE, {"federated_id": federated_id, "epoch": epoch, "owner_id": owner_id}
+        _RELEASE,
+        {
+            "federated_id": federated_id,
+            "epoch": epoch,
+            "owner_id": owner_id,
+            "lease": lease,
+        },
     )
 
 

@@ -32,6 +32,7 @@ class Original:
     snapshot: Snapshot
     parties: Sequence[PartyData]
     repeats: Repeat
+    requested_by: str
 
 
 async def policy_of(connection: Connection, run_id: str) -> tuple[RetryPolicy, int]:
@@ -73,7 +74,9 @@ async def original_of(connection: Connection, run_id: str) -> Original:
     """Return what a repeat of this run is made from; the caller holds the run."""
     run = (
         await connection.execute(
-            select(runs.c.snapshot, runs.c.retry_number).where(runs.c.run_id == run_id)
+            select(runs.c.snapshot, runs.c.retry_number, runs.c.requested_by).where(
+                runs.c.run_id == run_id
+            )
         )
     ).one()
     shares = await connection.execute(
@@ -88,6 +91,7 @@ async def original_of(connection: Connection, run_id: str) -> Original:
             for share in shares
         ],
         repeats=Repeat(retry_of=run_id, retry_number=run.retry_number + 1),
+        requested_by=run.requested_by,
     )
 
 

@@ -177,6 +177,7 @@ async def _with_party_runs(connection: Connection, rows: Any) -> list[Run]:
             ended_at=row.ended_at,
             retry_of=row.retry_of,
             retry_at=row.retry_at,
+            requested_by=row.requested_by,
         )
         for row in rows
     ]

@@ -16,7 +16,7 @@ from flow_server.storage.statements import Statement
 
 _SHOWN = """
     tasks.task_id, tasks.name, tasks.template_id, tasks.remark, tasks.federate_data,
-    tasks.create_time, tasks.modify_time,
+    tasks.create_time, tasks.modify_time, tasks.owner,
     runs.run_id, runs.status, runs.message, runs.moved_at, runs.retry_at
 """
 
@@ -56,8 +56,17 @@ def _count_of(matches: str) -> Statement:
     return Statement(f"SELECT count(*) AS number FROM tasks WHERE {matches}")  # noqa: S608 - as above
 
 
-_PAGE, _COUNT = _page_of("true"), _count_of("true")
-_PAGE_OF_PARTY, _COUNT_OF_PARTY = _page_of(_NAMES_PARTY), _count_of(_NAMES_PARTY)
+_OWNED = "owner = CAST(:owner AS text)"
+# By which of (party, owner) is asked for: a condition that is not there needs no index.
+_LISTINGS = {
+    (by_party, by_owner): (_page_of(matches), _count_of(matches))
+    for by_party, by_owner, matches in (
+        (False, False, "true"),
+        (True, False, _NAMES_PARTY),
+        (False, True, _OWNED),
+        (True, True, f"{_NAMES_PARTY} AND {_OWNED}"),
+    )
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +108,19 @@ async def read_tasks(connection: Connection, asked: Sequence[Asked]) -> list[Fou
 
 
 async def list_tasks(
-    connection: Connection, *, federated_id: str, offset: int, limit: int
+    connection: Connection, *, federated_id: str, owner: str | None, offset: int, limit: int
 ) -> tuple[list[Task], int]:
     """Return one page, oldest first, and the number of all that match, in three statements.
 
-    Only tasks that name `federated_id`; "" matches all.
+    Only tasks that name `federated_id`; "" matches all. Only those of `owner`; None matches all.
 
     Raises:
         InvalidArgument: the page has more parties than the server can hold at once.
     """
-    page, count = (_PAGE_OF_PARTY, _COUNT_OF_PARTY) if federated_id else (_PAGE, _COUNT)
+    page, count = _LISTINGS[bool(federated_id), owner is not None]
     matches = {"federated_id": federated_id} if federated_id else {}
+    if owner is not None:
+        matches["owner"] = owner
     rows = await page.rows(connection, skipped=offset, most=limit, **matches)
     total = (await count.rows(connection, **matches))[0]["number"]
     party_runs = await _party_runs(connection, rows)
@@ -147,4 +158,5 @@ def _task(row: asyncpg.Record, party_runs: Mapping[str, tuple[PartyRun, ...]]) -
         party_runs=party_runs.get(run_id, ()) if started else None,
         create_time=row["create_time"],
         modify_time=max(row["modify_time"], row["moved_at"]) if started else row["modify_time"],
+        owner=row["owner"],
     )

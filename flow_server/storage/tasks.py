@@ -17,7 +17,9 @@ from flow_server.storage.tables import tasks
 # In one order everywhere, so that two batches never wait for each other in a circle.
 _LOCK = Statement(
     """
-    SELECT task_id, name, template_id, remark, federate_data, run_count, latest_run_id FROM tasks
+    SELECT task_id, name, template_id, remark, federate_data, run_count, latest_run_id,
+           owner
+    FROM tasks
     WHERE task_id = ANY(CAST(:task_ids AS text[])) ORDER BY task_id FOR UPDATE
     """
 )
@@ -31,16 +33,17 @@ class LockedTask:
     spec: TaskSpec
     run_count: int
     run_id: str | None
+    owner: str
 
 
-async def insert_task(connection: Connection, task_id: str, spec: TaskSpec) -> None:
+async def insert_task(connection: Connection, task_id: str, spec: TaskSpec, owner: str) -> None:
     """Store a new task.
 
     Raises:
         AlreadyExists: the name is taken.
     """
     try:
-        await connection.execute(insert(tasks).values(task_id=task_id, **_row(spec)))
+        await connection.execute(insert(tasks).values(task_id=task_id, owner=owner, **_row(spec)))
     except IntegrityError as error:
         raise _name_taken(spec.name) from error
 
@@ -90,6 +93,7 @@ async def lock_tasks(connection: Connection, task_ids: list[str]) -> dict[str, L
             ),
             run_count=row["run_count"],
             run_id=row["latest_run_id"],
+            owner=row["owner"],
         )
         for row in rows
     }
@@ -100,13 +104,6 @@ async def lock_task_if_free(connection: Connection, task_id: str) -> LockedTask 
     statement = select(tasks).where(tasks.c.task_id == task_id).with_for_update(skip_locked=True)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else _locked(row)
-
-
-async def require_task(connection: Connection, task_id: str) -> None:
-    """Raise NotFound if there is no such task."""
-    statement = select(tasks.c.task_id).where(tasks.c.task_id == task_id)
-    if (await connection.execute(statement)).one_or_none() is None:
-        raise not_found(task_id)
 
 
 async def delete_task(connection: Connection, task_id: str) -> None:
@@ -122,6 +119,19 @@ def not_found(task_id: str) -> NotFound:
         subject_id=task_id[:64],
         field="task_id",
     )
+
+
+async def owner_of(connection: Connection, task_id: str) -> str:
+    """Return whose task it is.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    statement = select(tasks.c.owner).where(tasks.c.task_id == task_id)
+    owner: str | None = (await connection.execute(statement)).scalar_one_or_none()
+    if owner is None:
+        raise not_found(task_id)
+    return owner
 
 
 def _row(spec: TaskSpec) -> dict[str, Any]:
@@ -155,4 +165,5 @@ def _locked(row: Row[Any]) -> LockedTask:
         spec=_spec(row),
         run_count=row.run_count,
         run_id=row.latest_run_id,
+        owner=row.owner,
     )

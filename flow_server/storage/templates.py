@@ -21,14 +21,18 @@ _FIND = Statement(
 )
 
 
-async def insert_template(connection: Connection, template_id: str, spec: TemplateSpec) -> None:
+async def insert_template(
+    connection: Connection, template_id: str, spec: TemplateSpec, owner: str
+) -> None:
     """Store a new template.
 
     Raises:
         AlreadyExists: the name is taken.
     """
     try:
-        await connection.execute(insert(templates).values(template_id=template_id, **_row(spec)))
+        await connection.execute(
+            insert(templates).values(template_id=template_id, owner=owner, **_row(spec))
+        )
     except IntegrityError as error:
         raise _name_taken(spec.name) from error
 
@@ -150,4 +154,5 @@ def _template(row: Row[Any]) -> Template:
         spec=to_template_spec(row.spec),
         create_time=row.create_time,
         modify_time=row.modify_time,
+        owner=row.owner,
     )

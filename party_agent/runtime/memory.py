@@ -74,7 +74,6 @@ class MemoryRuntime(WithoutImages):
         if entry is None:
             raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
         if entry.script.end is End.MISSING:
-            self.state.forget(workload.party_run_id)
             raise RuntimeRefused(
                 Reason.COMMAND_NOT_FOUND,
                 sentence(Reason.COMMAND_NOT_FOUND),

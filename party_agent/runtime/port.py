@@ -87,7 +87,10 @@ class PulledImage:
 
 
 class RuntimeRefused(Exception):
-    """This workload can't run here, and asking again won't help; nothing is left behind.
+    """This workload can't run here, and asking again won't help.
+
+    A `prepare` that is refused leaves nothing behind. A `launch` leaves what there is to
+    `remove`: who is killed before writing the refusal down asks again, and must be told the same.
 
     `reason` is the code that the researcher sees, the text one sentence for them.
     `exit_code` is given where the runtime reports one for a start that failed (127, 126).
@@ -133,7 +136,8 @@ class Runtime(Protocol):
         """Start what was prepared, or adopt it if it already runs or has ended.
 
         Raises:
-            RuntimeRefused: it can't start (command not found, no such GPU); nothing is left.
+            RuntimeRefused: it can't start (command not found, no such GPU), now or ever; a
+                second launch is refused in the same way until `remove`.
             RuntimeUnavailable: try again later.
         """
 

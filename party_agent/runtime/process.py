@@ -136,7 +136,6 @@ class ProcessRuntime(WithoutImages):
             await self.remove(workload.party_run_id)
             raise RuntimeRefused(Reason.STOPPED_BY_USER, "It was stopped before it started.")
         if snapshot.error is not None:
-            await self.remove(workload.party_run_id)
             raise process_spec.refusal(snapshot.seen.exit_code or 0, snapshot.error)
         if snapshot.stage in (Stage.PREPARED, Stage.STARTING):
             complaint = await self._do(scratch.party_run_id, scratch.complaint)

@@ -25,6 +25,8 @@ class Kind(enum.StrEnum):
     RUN = "run"
     PARTY_RUN = "party_run"
     PARTY = "party"
+    USER = "user"
+    TOKEN = "token"  # noqa: S105 - the kind of thing, not one of them
     REQUEST = "request"
     SERVER = "server"
 
@@ -173,7 +175,7 @@ RET_SUCCESS = 0
 RET_INVALID_PARAM = 10000
 
 # What a user of FlowServerSdk can cause, as the number that the original gave it. Numbers
-# from 10400 are ours: the original had no run.
+# from 10400 are ours: the original had neither runs nor users.
 _RET_CODES: dict[tuple[type[FlowError], Kind], int] = {
     (NotFound, Kind.TEMPLATE): 10200,
     (AlreadyExists, Kind.TEMPLATE): 10201,
@@ -184,6 +186,11 @@ _RET_CODES: dict[tuple[type[FlowError], Kind], int] = {
     (NotFound, Kind.PARTY): 10304,
     (PartyUnavailable, Kind.PARTY): 10304,
     (NotFound, Kind.RUN): 10400,
+    (NotFound, Kind.USER): 10500,
+    (AlreadyExists, Kind.USER): 10501,
+    (Conflict, Kind.USER): 10502,
+    (NotFound, Kind.TOKEN): 10510,
+    (Conflict, Kind.TOKEN): 10511,
 }
 
 

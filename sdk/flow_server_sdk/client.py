@@ -1,13 +1,16 @@
 """FlowServerSdk and AsyncFlowServerSdk: one call surface, two ways to wait for an answer."""
 
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Self
 
 from flow_server_sdk import address as addresses
+from flow_server_sdk import known_servers
 from flow_server_sdk.calls.audit import AuditCalls
 from flow_server_sdk.calls.parties import PartyCalls
 from flow_server_sdk.calls.tasks import TaskCalls
 from flow_server_sdk.calls.templates import TemplateCalls
+from flow_server_sdk.calls.users import UserCalls
 from flow_server_sdk.drivers import AsyncDriver, BlockingDriver
 from flow_server_sdk.scripts import Link
 from flow_server_sdk.shapes import Answer
@@ -21,18 +24,34 @@ class FlowServerSdk:
     Every call returns {"ret_code": 0, "ret_msg": "success", "data": …}, with another ret_code
     and no data for what the caller can cause and cure. The rest is raised from
     `flow_contract.errors`: Unavailable (nobody answers within `timeout_s`, retries included),
-    Forbidden, Internal.
+    Unauthenticated, Forbidden, Internal.
+
+    `token` is an API token, `ca` the path of the PEM file by which the server is known. What is
+    left out comes from FEDFLOW_TOKEN, FEDFLOW_TOKEN_FILE and FEDFLOW_CA, then from what 'fedflow
+    login' kept. A server on this machine of which neither is known is called in plain text; all
+    else, and every call with a token, goes over TLS.
 
     Usable from any thread, and inside a running event loop, which it blocks.
     """
 
-    def __init__(self, host: str, port: str | int, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: str | int,
+        *,
+        token: str | None = None,
+        ca: str | Path | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
         self.address = addresses.join(host, port)
         link = Link(address=self.address, timeout_s=_seconds(timeout_s))
-        self._driver = BlockingDriver(self.address)
+        self._driver = BlockingDriver(
+            self.address, known_servers.find(self.address, token=token, ca=ca)
+        )
         self.template: TemplateCalls[Answer] = TemplateCalls(self._driver.run, link)
         self.task: TaskCalls[Answer] = TaskCalls(self._driver.run, link)
         self.party: PartyCalls[Answer] = PartyCalls(self._driver.run, link)
+        self.user: UserCalls[Answer] = UserCalls(self._driver.run, link)
         self.audit: AuditCalls[Answer] = AuditCalls(self._driver.run, link)
 
     def close(self) -> None:
@@ -55,13 +74,24 @@ AnswerLater = Coroutine[Any, Any, Answer]
 class AsyncFlowServerSdk:
     """The same calls, each to be awaited. Belongs to the event loop of its first call."""
 
-    def __init__(self, host: str, port: str | int, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: str | int,
+        *,
+        token: str | None = None,
+        ca: str | Path | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
         self.address = addresses.join(host, port)
         link = Link(address=self.address, timeout_s=_seconds(timeout_s))
-        self._driver = AsyncDriver(self.address)
+        self._driver = AsyncDriver(
+            self.address, known_servers.find(self.address, token=token, ca=ca)
+        )
         self.template: TemplateCalls[AnswerLater] = TemplateCalls(self._driver.run, link)
         self.task: TaskCalls[AnswerLater] = TaskCalls(self._driver.run, link)
         self.party: PartyCalls[AnswerLater] = PartyCalls(self._driver.run, link)
+        self.user: UserCalls[AnswerLater] = UserCalls(self._driver.run, link)
         self.audit: AuditCalls[AnswerLater] = AuditCalls(self._driver.run, link)
 
     async def close(self) -> None:

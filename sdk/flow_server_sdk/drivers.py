@@ -8,8 +8,10 @@ from typing import Any
 import grpc
 from grpc import aio
 
+from flow_server_sdk import handshake
 from flow_server_sdk.address import is_loopback
-from flow_server_sdk.scripts import Next, Open, Pause, Script, Send, Step, Tell
+from flow_server_sdk.credentials import Credentials
+from flow_server_sdk.scripts import Next, Open, Pause, Probe, Script, Send, Step, Tell
 from flow_server_sdk.shapes import Answer
 
 
@@ -38,8 +40,15 @@ def channel_options(address: str) -> list[tuple[str, Any]]:
 class BlockingDriver:
     """Carries scripts out on the caller's thread; may be shared between threads."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.insecure_channel(address, options=channel_options(address))
+    def __init__(self, address: str, how: Credentials) -> None:
+        self._address = address
+        self._how = how
+        options = channel_options(address)
+        self._channel = (
+            grpc.secure_channel(address, _tls(how), options=options)
+            if how.uses_tls
+            else grpc.insecure_channel(address, options=options)
+        )
         self._closed = False
 
     def run(self, script: Script) -> Answer:
@@ -72,7 +81,7 @@ class BlockingDriver:
         except grpc.RpcError as error:
             return None, error
 
-    def _touch(self, step: Send | Open | Next | Pause) -> Any:
+    def _touch(self, step: Send | Open | Next | Pause | Probe) -> Any:
         match step:
             case Send():
                 unary = self._channel.unary_unary(
@@ -80,26 +89,29 @@ class BlockingDriver:
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return unary(step.request, timeout=step.timeout_s)
+                return unary(step.request, timeout=step.timeout_s, metadata=self._how.metadata)
             case Open():
                 stream = self._channel.unary_stream(
                     step.method.path,
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return stream(step.request, timeout=step.timeout_s)
+                return stream(step.request, timeout=step.timeout_s, metadata=self._how.metadata)
             case Next():
                 return next(step.stream, None)
             case Pause():
                 time.sleep(step.seconds)
                 return None
+            case Probe():
+                return handshake.problem(self._address, self._how)
 
 
 class AsyncDriver:
     """Carries scripts out on the event loop of the first call, to which it then belongs."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, how: Credentials) -> None:
         self._address = address
+        self._how = how
         self._channel: aio.Channel | None = None
         self._closed = False
 
@@ -135,7 +147,7 @@ class AsyncDriver:
         except grpc.RpcError as error:
             return None, error
 
-    async def _touch(self, step: Send | Open | Next | Pause) -> Any:
+    async def _touch(self, step: Send | Open | Next | Pause | Probe) -> Any:
         match step:
             case Send():
                 unary: Any = self._connected().unary_unary(
@@ -143,28 +155,39 @@ class AsyncDriver:
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return await unary(step.request, timeout=step.timeout_s)
+                return await unary(
+                    step.request, timeout=step.timeout_s, metadata=self._how.metadata
+                )
             case Open():
                 stream: Any = self._connected().unary_stream(
                     step.method.path,
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return stream(step.request, timeout=step.timeout_s)
+                return stream(step.request, timeout=step.timeout_s, metadata=self._how.metadata)
             case Next():
                 reply = await step.stream.read()
                 return None if reply is aio.EOF else reply
             case Pause():
                 await asyncio.sleep(step.seconds)
                 return None
+            case Probe():
+                return await asyncio.to_thread(handshake.problem, self._address, self._how)
 
     def _connected(self) -> aio.Channel:
         # Late, because a channel belongs to the loop that runs when it is made.
         if self._channel is None:
-            self._channel = aio.insecure_channel(
-                self._address, options=channel_options(self._address)
+            options = channel_options(self._address)
+            self._channel = (
+                aio.secure_channel(self._address, _tls(self._how), options=options)
+                if self._how.uses_tls
+                else aio.insecure_channel(self._address, options=options)
             )
         return self._channel
+
+
+def _tls(how: Credentials) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(root_certificates=how.ca_pem)
 
 
 def _answer(end: StopIteration) -> Answer:

@@ -51,17 +51,28 @@ def is_lost(error: grpc.RpcError) -> bool:
     return cast(_Ended, error).code() in _LOST
 
 
+def is_unreached(error: grpc.RpcError) -> bool:
+    """Say whether gRPC itself found no server to ask; what a server says has details."""
+    ended = cast(_Ended, error)
+    return ended.code() is grpc.StatusCode.UNAVAILABLE and _from_details(ended) is None
+
+
 def is_late(error: grpc.RpcError) -> bool:
     """Say whether the call's deadline passed."""
     return cast(_Ended, error).code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def from_rpc(error: grpc.RpcError, address: str) -> FlowError:
-    """Return the catalogue error; what the user can't cause has the address in its message."""
+def from_rpc(error: grpc.RpcError, address: str, why: str = "") -> FlowError:
+    """Return the catalogue error; what the user can't cause has the address in its message.
+
+    `why` says more of a server that could not be reached.
+    """
     ended = cast(_Ended, error)
     known = _from_details(ended)
     if known is None:
         kind, what = _BY_STATUS.get(ended.code(), (Internal, "failed"))
+        if why:
+            return kind(f"{address} {what}: {why}")
         return kind(f"{address} {what}: {ended.code().name} {ended.details() or ''}".rstrip())
     if ret_code(known) is not None:
         return known

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flow_wire import audit_pb2, parties_pb2, runs_pb2, tasks_pb2, templates_pb2
+from flow_wire import audit_pb2, parties_pb2, runs_pb2, tasks_pb2, templates_pb2, users_pb2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,10 @@ def _party(name: str, response: type[Any]) -> Method:
     return Method(path=f"/fedflow.v1.PartyService/{name}", response=response, repeatable=True)
 
 
+def _user(name: str, response: type[Any], *, repeatable: bool = True) -> Method:
+    return Method(path=f"/fedflow.v1.UserService/{name}", response=response, repeatable=repeatable)
+
+
 CREATE_TEMPLATE = _template("Create", templates_pb2.CreateTemplateResponse, repeatable=False)
 UPDATE_TEMPLATE = _template("Update", templates_pb2.UpdateTemplateResponse, repeatable=True)
 GET_TEMPLATE = _template("Get", templates_pb2.GetTemplateResponse, repeatable=True)
@@ -63,6 +67,15 @@ RESUME_PARTY = _party("Resume", parties_pb2.ResumePartyResponse)
 ADD_PARTY = _party("Add", parties_pb2.AddPartyResponse)
 REVOKE_PARTY = _party("Revoke", parties_pb2.RevokePartyResponse)
 
+ADD_USER = _user("Add", users_pb2.AddUserResponse, repeatable=False)
+LIST_USERS = _user("List", users_pb2.ListUsersResponse)
+SET_ROLE = _user("SetRole", users_pb2.SetRoleResponse)
+DISABLE_USER = _user("Disable", users_pb2.DisableUserResponse)
+ENABLE_USER = _user("Enable", users_pb2.EnableUserResponse)
+CREATE_TOKEN = _user("CreateToken", users_pb2.CreateTokenResponse, repeatable=False)
+LIST_TOKENS = _user("ListTokens", users_pb2.ListTokensResponse)
+REVOKE_TOKEN = _user("RevokeToken", users_pb2.RevokeTokenResponse)
+WHO_AM_I = _user("WhoAmI", users_pb2.WhoAmIResponse)
 LIST_AUDIT = Method(
     path="/fedflow.v1.AuditService/List", response=audit_pb2.ListAuditResponse, repeatable=True
 )

@@ -69,7 +69,12 @@ class Tell:
     data: dict[str, Any]
 
 
-Step = Send | Open | Next | Pause | Tell
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Find out why the server can't be reached; the outcome is a sentence, "" if nobody knows."""
+
+
+Step = Send | Open | Next | Pause | Tell | Probe
 Script = Generator[Step, Any, Answer]
 
 
@@ -145,8 +150,14 @@ def exchange(method: Method, request: Message, link: Link) -> Generator[Step, An
             attempt += 1
             hopeless = attempt >= MAX_ATTEMPTS or link.clock() + pause_s >= give_up_at
             if hopeless or not (method.repeatable and failures.is_lost(error)):
-                raise failures.from_rpc(error, link.address) from error
+                raise (yield from explained(error, link)) from error
         yield Pause(seconds=pause_s)
+
+
+def explained(error: grpc.RpcError, link: Link) -> Generator[Step, Any, FlowError]:
+    """Return the catalogue error, with the reason where no connection came about at all."""
+    why = (yield Probe()) if failures.is_unreached(error) else ""
+    return failures.from_rpc(error, link.address, why)
 
 
 def read(link: Link, decode: Callable[[Any], T], reply: Message) -> T:

@@ -13,6 +13,7 @@ from flow_contract.parties import Party
 from flow_contract.runs import PartyRun, Run
 from flow_contract.tasks import Task
 from flow_contract.templates import GpuRequest, Resources, Template, TemplateSpec
+from flow_contract.users import ApiToken, User
 from flow_server_sdk.dates import rfc822, rfc822_or_none
 
 Answer = dict[str, Any]
@@ -120,6 +121,30 @@ def not_reached(parties: Sequence[str]) -> str:
         f"not reached: {shown}. The stop waits for their return; "
         "stop the task with force=True to end the run without them"
     )
+
+
+def user(known: User) -> dict[str, Any]:
+    """Return a user of the server's own."""
+    return {
+        "name": known.name,
+        "role": str(known.role),
+        "disabled": known.is_disabled,
+        "create_time": rfc822(known.created_at),
+    }
+
+
+def api_token(known: ApiToken) -> dict[str, Any]:
+    """Return a token without its secret; `scopes` None is all that its user's role allows."""
+    return {
+        "token_id": known.token_id,
+        "user_name": known.user_name,
+        "label": known.label,
+        "scopes": None if known.scopes is None else sorted(str(right) for right in known.scopes),
+        "create_time": rfc822(known.created_at),
+        "expires_at": rfc822(known.expires_at),
+        "revoked_at": rfc822_or_none(known.revoked_at),
+        "last_used_at": rfc822_or_none(known.last_used_at),
+    }
 
 
 def _party_status(party_run: PartyRun, total_epoch: int | None) -> dict[str, Any]:

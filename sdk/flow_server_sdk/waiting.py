@@ -21,6 +21,7 @@ from flow_server_sdk.scripts import (
     Script,
     Step,
     Tell,
+    explained,
     read,
 )
 from flow_wire import tasks_pb2
@@ -86,7 +87,7 @@ class _Watch:
                 if data is not None:
                     return shapes.success(data)
             except grpc.RpcError as error:
-                self._raise_unless_lost(error)
+                yield from self._raise_unless_lost(error)
             finally:
                 stream.cancel()
             yield from self._pause()
@@ -107,12 +108,12 @@ class _Watch:
                 return data
         return None
 
-    def _raise_unless_lost(self, error: grpc.RpcError) -> None:
+    def _raise_unless_lost(self, error: grpc.RpcError) -> Generator[Step, Any, None]:
         if failures.is_late(error) and self._give_up_at < inf:
             raise self._timeout() from error
         never_there = not self._shown and self._attempt + 1 >= MAX_ATTEMPTS
         if never_there or not failures.is_lost(error):
-            raise failures.from_rpc(error, self._link.address) from error
+            raise (yield from explained(error, self._link)) from error
 
     def _pause(self) -> Generator[Step, Any, None]:
         pause_s = min(self._link.pause_s(self._attempt), self._left_s())

@@ -25,14 +25,16 @@ class AgentMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., reports: _Optional[_Union[Reports, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: _Optional[_Union[Draining, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("welcome", "assignments", "acknowledgement")
+    __slots__ = ("welcome", "assignments", "acknowledgement", "pace")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGEMENT_FIELD_NUMBER: _ClassVar[int]
+    PACE_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     assignments: Assignments
     acknowledgement: Acknowledgement
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., acknowledgement: _Optional[_Union[Acknowledgement, _Mapping]] = ...) -> None: ...
+    pace: Pace
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., acknowledgement: _Optional[_Union[Acknowledgement, _Mapping]] = ..., pace: _Optional[_Union[Pace, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("federated_id", "name", "instance_id", "inventory", "party_run_ids", "draining")
@@ -59,12 +61,24 @@ class Draining(_message.Message):
     def __init__(self) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("epoch", "heartbeat_s")
+    __slots__ = ("epoch", "heartbeat_s", "reconnect_spread_ms", "lost_after_ms", "return_grace_ms")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_S_FIELD_NUMBER: _ClassVar[int]
+    RECONNECT_SPREAD_MS_FIELD_NUMBER: _ClassVar[int]
+    LOST_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_GRACE_MS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     heartbeat_s: int
-    def __init__(self, epoch: _Optional[int] = ..., heartbeat_s: _Optional[int] = ...) -> None: ...
+    reconnect_spread_ms: int
+    lost_after_ms: int
+    return_grace_ms: int
+    def __init__(self, epoch: _Optional[int] = ..., heartbeat_s: _Optional[int] = ..., reconnect_spread_ms: _Optional[int] = ..., lost_after_ms: _Optional[int] = ..., return_grace_ms: _Optional[int] = ...) -> None: ...
+
+class Pace(_message.Message):
+    __slots__ = ("reconnect_spread_ms",)
+    RECONNECT_SPREAD_MS_FIELD_NUMBER: _ClassVar[int]
+    reconnect_spread_ms: int
+    def __init__(self, reconnect_spread_ms: _Optional[int] = ...) -> None: ...
 
 class WorkloadSpec(_message.Message):
     __slots__ = ("party_run_id", "run_id", "task_id", "order", "federated_id", "rank", "parties", "image_url", "workdir", "command", "env", "epochs", "hyper_parameter", "enable_smpc", "resources", "federated_data", "mounts", "user", "network", "stop_grace_s", "run_timeout_s", "on_disconnect", "requested_by", "template_id", "template_name")

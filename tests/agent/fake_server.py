@@ -36,7 +36,8 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
 
     async def start(self, address="127.0.0.1:0"):
         self._server = grpc.aio.server(
-            options=[("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000)]
+            # As the real one: an agent may ping as often as it likes.
+            options=[("grpc.http2.max_ping_strikes", 0)]
         )
         agents_pb2_grpc.add_AgentServiceServicer_to_server(self, self._server)
         port = self._server.add_insecure_port(address)

@@ -66,6 +66,15 @@ def test_all_problems_are_said_at_once():
     assert all(option in result.output for option in ("--server:", "--party:", "--data:"))
 
 
+def test_settings_that_contradict_one_another_are_named():
+    environment = {"FEDFLOW_AGENT_FIRST_BACKOFF_S": "5", "FEDFLOW_AGENT_MAX_BACKOFF_S": "2"}
+    arguments = ["--server", "server:1", "--party", "hospital-a"]
+    result = CliRunner().invoke(agent, arguments, env=environment)
+    assert result.exit_code == 2
+    assert "FEDFLOW_AGENT_FIRST_BACKOFF_S: 5 is more than" in result.output
+    assert "max_backoff_s=2" in result.output
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from party_agent import cli;"

@@ -116,11 +116,7 @@ PLOTS = {
     "the command does not exist": Plot(
         spec={"command": ("missing",)},
         launches=0,
-        ends=(
-            (S.FAILED, Reason.COMMAND_NOT_FOUND, 127),
-            # A runtime removes what can't start; one that dies then tells nobody why.
-            (S.FAILED, Reason.WORKLOAD_VANISHED, None),
-        ),
+        ends=((S.FAILED, Reason.COMMAND_NOT_FOUND, 127),),
     ),
     "it vanishes": Plot(
         spec={"command": ("vanish", "on", "trained")},

@@ -26,6 +26,7 @@ MAY_CATCH_EVERYTHING = {
 MAY_READ_THE_ENVIRONMENT = {
     "flow_server/settings.py": "the server's settings",
     "party_agent/settings.py": "the agent's settings",
+    "sdk/flow_server_sdk/known_servers.py": "tokens and CAs may come from the environment",
     "sdk/flow_worker/": "its environment is how a workload is told what it is",
 }
 # Where the words themselves are what is meant.

@@ -13,6 +13,7 @@ from flow_contract.parties import Inventory
 from flow_contract.tasks import PartyData, StartParameters, TaskSpec
 from flow_server.hub.sessions import Session
 from flow_server.services.tasks import TaskService
+from tests.chaos.callers import LOCAL
 from tests.chaos.model import FINAL, Run
 
 PARTIES = ("hospital-a", "hospital-b", "hospital-c")
@@ -175,7 +176,8 @@ class Reconcile(RuleBasedStateMachine):
                     federate_data=tuple(
                         PartyData(federated_id=party, federated_data="") for party in named
                     ),
-                )
+                ),
+                caller=LOCAL,
             )
         )
         self._start(task_id, named)
@@ -194,7 +196,9 @@ class Reconcile(RuleBasedStateMachine):
         draining = (self.drained | self.leaving) & set(named)
         again = uuid.uuid4().hex
         try:
-            self.served.do(self.served.starts.start(task_id, StartParameters(), request_id=again))
+            self.served.do(
+                self.served.starts.start(task_id, StartParameters(), request_id=again, caller=LOCAL)
+            )
         except PartyUnavailable:
             assert draining
         else:
@@ -215,7 +219,7 @@ class Reconcile(RuleBasedStateMachine):
     @rule(data=st.data())
     def stop(self, data):
         run_id = self._draw_open(data)
-        self.served.do(self.served.starts.stop(self.tasks[run_id], request_id="stop"))
+        self.served.do(self.served.starts.stop(self.tasks[run_id], request_id="stop", caller=LOCAL))
         self.runs[run_id].stop()
         self.compare()
 

@@ -13,9 +13,11 @@ from flow_server.services.reports import ReportService
 from flow_server.services.retention import RetentionService
 from flow_server.services.starts import StartService
 from flow_server.services.templates import TemplateService
+from flow_server.services.vigil import Vigil
 from flow_server.storage.address import parse
 from flow_server.storage.database import Database
 from flow_server.storage.engine import make_engine
+from tests.chaos.callers import LOCAL
 
 
 class Served:
@@ -29,8 +31,10 @@ class Served:
         self.parties = PartyService(
             self.database, owner_id="replica", lease=timedelta(seconds=3600)
         )
+        vigil = Vigil(longest_gap_s=3600, clock_s=lambda: 0.0)
+        vigil.keep()
         self.absences = AbsenceService(
-            self.database, lease_s=3600, return_grace_s=0, clock_s=lambda: 0.0
+            self.database, vigil=vigil, orphan_grace_s=0, return_grace_s=0
         )
         self.starts = StartService(self.database)
         self.retention = RetentionService(self.database, age=timedelta(0), runs_per_task=1)
@@ -39,7 +43,8 @@ class Served:
         self.worker = self.do(self._begin())
         self.template_id = self.do(
             TemplateService(self.database).create(
-                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1")
+                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1"),
+                caller=LOCAL,
             )
         )
 

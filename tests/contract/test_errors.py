@@ -77,6 +77,11 @@ def test_only_what_may_work_later_is_retryable():
         (errors.NotFound, Kind.PARTY, 10304),
         (errors.PartyUnavailable, Kind.PARTY, 10304),
         (errors.NotFound, Kind.RUN, 10400),
+        (errors.NotFound, Kind.USER, 10500),
+        (errors.AlreadyExists, Kind.USER, 10501),
+        (errors.Conflict, Kind.USER, 10502),
+        (errors.NotFound, Kind.TOKEN, 10510),
+        (errors.Conflict, Kind.TOKEN, 10511),
     ],
 )
 def test_what_a_user_can_cause_has_the_number_that_users_know(error, kind, number):

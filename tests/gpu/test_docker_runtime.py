@@ -10,6 +10,7 @@ from flow_contract.lifecycle import PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import GpuRequest
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, container_name
+from tests.agent.fakes import until
 from tests.gpu.conftest import GPU_COUNT
 from tests.gpu.gpu_site import GpuSite
 from tests.gpu.second_engine import SecondEngine
@@ -57,7 +58,8 @@ async def test_a_gpu_that_the_engine_does_not_have_is_a_reason_and_leaves_nothin
 
         assert (end.state, end.reason) == (PartyRunState.FAILED, Reason.GPU_UNAVAILABLE)
         assert "9" in end.message
-        assert site.containers() == []
+        # It is removed once its end is written down.
+        await until(lambda: site.containers() == [])
 
         healthy = await site.final(site.start("true", GpuRequest(device_ids=("0",))))
         assert healthy.state is PartyRunState.SUCCEEDED

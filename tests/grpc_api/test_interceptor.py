@@ -27,11 +27,15 @@ class Details:
     method = "/fedflow.v1.TaskService/Wait"
 
 
+async def admit(_method, _context):
+    pass
+
+
 async def wrapped(handle):
     async def continuation(_details):
         return grpc.unary_stream_rpc_method_handler(handle)
 
-    return (await ErrorInterceptor().intercept_service(continuation, Details)).unary_stream
+    return (await ErrorInterceptor(admit).intercept_service(continuation, Details)).unary_stream
 
 
 @pytest.fixture

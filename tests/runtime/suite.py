@@ -182,13 +182,20 @@ class RuntimeBehaviour:
             await runtime.launch(workload)
         assert harness.starts(workload.party_run_id) == 0
 
-    async def test_a_command_that_does_not_exist_is_refused_and_leaves_nothing(
+    async def test_a_command_that_does_not_exist_is_refused_as_often_as_it_is_launched(
         self, harness: Harness, runtime: Runtime
     ) -> None:
         workload = harness.workload(Missing())
         with pytest.raises(RuntimeRefused) as refused:
             await started(runtime, workload)
         assert (refused.value.reason, refused.value.exit_code) == (Reason.COMMAND_NOT_FOUND, 127)
+        # Nothing is there where `prepare` knew it already.
+        if await runtime.inspect(workload.party_run_id) is not None:
+            # Whoever is killed before it has noted the refusal must hear the same again.
+            with pytest.raises(RuntimeRefused) as again:
+                await runtime.launch(workload)
+            assert (again.value.reason, again.value.exit_code) == (Reason.COMMAND_NOT_FOUND, 127)
+        await runtime.remove(workload.party_run_id)
         assert await runtime.inspect(workload.party_run_id) is None
         assert await harness.leftovers(workload.party_run_id) == []
 

@@ -23,9 +23,15 @@ MIB = 1024 * 1024
 
 
 async def refused(site: Site, runtime: DockerRuntime, workload: Workload) -> RuntimeRefused:
-    """Return the refusal, once it is sure that neither container nor sandbox was left."""
+    """Return the refusal, once it is sure that it is told again and nothing outlives `remove`."""
     with pytest.raises(RuntimeRefused) as caught:
         await started(runtime, workload)
+    if site.exists(workload):
+        with pytest.raises(RuntimeRefused) as again:
+            await runtime.launch(workload)
+        assert again.value.reason is caught.value.reason
+        assert again.value.exit_code == caught.value.exit_code
+        await runtime.remove(workload.party_run_id)
     assert not site.exists(workload)
     assert await runtime.inspect(workload.party_run_id) is None
     assert site.leftovers(translate.ROLE_WORKLOAD) == []

@@ -1,6 +1,6 @@
 """The pure rules on who a container is and what its site lets it be."""
 
-# ruff: noqa: S105, S108, FBT001, RUF001 - paths and accounts of containers, and odd digits
+# ruff: noqa: S108, FBT001, RUF001 - paths and accounts of containers, and odd digits
 
 from pathlib import Path
 from typing import Any

@@ -371,7 +371,7 @@ async def test_a_file_that_may_not_be_executed_is_refused_with_126(harness, runt
 @pytest.mark.parametrize(
     ("content", "exit_code"), [("#!/no/such/interpreter\n", 127), ("no program", 126)]
 )
-async def test_what_only_the_kernel_can_refuse_is_refused_at_launch_and_leaves_nothing(
+async def test_what_only_the_kernel_can_refuse_is_refused_at_launch_and_can_be_removed(
     harness, runtime, tmp_path, content, exit_code
 ):
     program = tmp_path / "program"
@@ -379,8 +379,11 @@ async def test_what_only_the_kernel_can_refuse_is_refused_at_launch_and_leaves_n
     program.chmod(0o755)
     workload = running(harness, str(program))
     await runtime.prepare(workload, ignore)
-    with pytest.raises(RuntimeRefused) as refused:
-        await runtime.launch(workload)
-    assert refused.value.exit_code == exit_code
-    assert refused.value.reason is Reason.COMMAND_NOT_FOUND
+    for _ in range(2):
+        # As often as it is asked: the first answer may have been lost with an agent.
+        with pytest.raises(RuntimeRefused) as refused:
+            await runtime.launch(workload)
+        assert refused.value.exit_code == exit_code
+        assert refused.value.reason is Reason.COMMAND_NOT_FOUND
+    await runtime.remove(workload.party_run_id)
     assert await harness.leftovers(workload.party_run_id) == []

@@ -131,7 +131,7 @@ EXPIRES_AT = datetime(2026, 11, 22, 6, 47, 51, tzinfo=UTC)
 
 
 def added():
-    reply = parties_pb2.AddPartyResponse(enrolment_token="ffe.a.b.c")  # noqa: S106 - a made-up one
+    reply = parties_pb2.AddPartyResponse(enrolment_token="ffe.a.b.c")
     encode_time(reply.expires_at, EXPIRES_AT)
     return reply
 

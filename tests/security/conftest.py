@@ -1,16 +1,23 @@
 """A flow server behind TLS on a real PostgreSQL, and what a site or a user would do with it."""
 
 import asyncio
+import contextlib
+import io
 
 import asyncpg
 import grpc
 import pytest
+import structlog
 
+from flow_contract.access import Role
 from flow_contract.secrets import read_enrolment
 from flow_server.app import FlowServer
 from flow_server.settings import ServerSettings
+from flow_server_sdk import AsyncFlowServerSdk
 from flow_wire import enrolment_pb2, enrolment_pb2_grpc, parties_pb2, parties_pb2_grpc
 from tests.certificates import Proof, key_pem, make_key, make_pki, request_pem
+from tests.security.people import People
+from tests.security.secure_server import secure_server
 from tests.server.agent_client import ScriptedAgent
 
 ANSWER_S = 30
@@ -146,3 +153,67 @@ async def rows(database_url):
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="module")
+def log():
+    """Everything that the server logs, as it would write it."""
+    written = io.StringIO()
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+        logger_factory=structlog.PrintLoggerFactory(written),
+        cache_logger_on_first_use=False,
+    )
+    yield written
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def oidc():
+    """Settings of a trusted issuer; none unless a test module says otherwise."""
+    return {}
+
+
+@pytest.fixture
+async def server(database_url, tmp_path, log, oidc):
+    async with secure_server(database_url, tmp_path, **oidc) as server:
+        yield server
+
+
+@pytest.fixture
+async def people(server):
+    """The first admin, and whoever it adds."""
+    async with People(server) as people:
+        yield people
+
+
+@pytest.fixture
+async def channel(server):
+    credentials = grpc.ssl_channel_credentials(server.ca.read_bytes())
+    async with grpc.aio.secure_channel(server.address, credentials) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def sdk_of(server):
+    """Return a client that shows this token."""
+    async with contextlib.AsyncExitStack() as stack:
+        host, port = server.address.rsplit(":", 1)
+
+        async def make(token):
+            return await stack.enter_async_context(
+                AsyncFlowServerSdk(host, port, token=token, ca=server.ca)
+            )
+
+        yield make
+
+
+@pytest.fixture
+async def ana(people, sdk_of):
+    return await sdk_of(await people.add("anette", Role.RESEARCHER))

@@ -29,6 +29,7 @@ class ScriptedAgent:
         self.assignments: dict[str, Assignment] = {}
         self.complete_sets = 0
         self._parts: list[Assignment] = []
+        self.paces: list[int] = []
         self.acknowledged: set[tuple[str, int]] = set()
         self._news = asyncio.Condition()
         self._reader = None
@@ -52,6 +53,7 @@ class ScriptedAgent:
         welcome = await self._call.read()
         if welcome is grpc.aio.EOF:
             raise AssertionError(await self._call.details())
+        self.welcome = welcome.welcome
         self.epoch = welcome.welcome.epoch
         complete_sets = self.complete_sets
         self._reader = asyncio.create_task(self._read())
@@ -75,6 +77,8 @@ class ScriptedAgent:
             async with self._news:
                 if message.HasField("assignments"):
                     self._take(message.assignments)
+                if message.HasField("pace"):
+                    self.paces.append(message.pace.reconnect_spread_ms)
                 for key in message.acknowledgement.reports:
                     self.acknowledged.add((key.party_run_id, key.sequence))
                 self._news.notify_all()

@@ -66,8 +66,9 @@ async def test_agents_get_time_to_come_back_to_a_server_that_was_away(
     await sdk.task.start(task_id)
     item = await agent.assigned()
     await agent.report(item.spec.party_run_id, PartyRunState.PREPARING)
-    await agent.cut()
+    # It was connected when its server went, which is what gives it time.
     await server.aclose()
+    await agent.cut()
     # Longer than the lease and the start's deadline: as time passes, nothing to wait for.
     await asyncio.sleep(3.5)
 

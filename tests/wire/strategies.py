@@ -4,6 +4,7 @@ from datetime import UTC
 
 from hypothesis import strategies as st
 
+from flow_contract.access import Right, Role
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_contract.audit import Act, AuditEntry, Outcome
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
@@ -30,6 +31,7 @@ from flow_contract.templates import (
     Template,
     TemplateSpec,
 )
+from flow_contract.users import ApiToken, User
 
 text = st.text(max_size=12)
 texts = st.lists(text, max_size=3).map(tuple)
@@ -232,6 +234,21 @@ reports = st.builds(
     finished_at=maybe(times),
 )
 
+users = st.builds(
+    User, name=text, role=st.sampled_from(Role), is_disabled=st.booleans(), created_at=times
+)
+scopes = st.frozensets(st.sampled_from(Right))
+api_tokens = st.builds(
+    ApiToken,
+    token_id=text,
+    user_name=text,
+    label=text,
+    scopes=maybe(scopes),
+    created_at=times,
+    expires_at=times,
+    revoked_at=maybe(times),
+    last_used_at=maybe(times),
+)
 acts = st.builds(
     Act,
     at=times,

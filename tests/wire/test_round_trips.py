@@ -12,7 +12,7 @@ from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters
 from flow_contract.templates import GpuRequest, Network, Resources, TemplateSpec
 from flow_wire import agents_pb2, runs_pb2, tasks_pb2, templates_pb2
-from flow_wire.codec import assignments, audit, logs, parties, runs, tasks, templates
+from flow_wire.codec import assignments, audit, logs, parties, runs, tasks, templates, users
 from tests.wire import strategies
 
 PAIRS = {
@@ -29,6 +29,9 @@ PAIRS = {
     "assignment": (assignments, strategies.assignments),
     "workload_spec": (assignments, strategies.workload_specs),
     "report": (assignments, strategies.reports),
+    "user": (users, strategies.users),
+    "api_token": (users, strategies.api_tokens),
+    "scopes": (users, strategies.scopes),
     "act": (audit, strategies.acts),
     "audit_entry": (audit, strategies.audit_entries),
     "log_chunk": (logs, strategies.log_chunks),
@@ -65,7 +68,8 @@ def test_what_went_over_the_wire_is_what_was_sent(room, data):
     assert decoder(room)(through_bytes(encoder(room)(value))) == value
 
 
-@pytest.mark.parametrize("room", PAIRS)
+# A set in the contract is a message around a list on the wire.
+@pytest.mark.parametrize("room", set(PAIRS) - {"scopes"})
 @once
 @given(data=st.data())
 def test_contract_and_wire_have_the_same_fields(room, data):
@@ -75,7 +79,7 @@ def test_contract_and_wire_have_the_same_fields(room, data):
 
 
 def test_every_codec_function_has_its_opposite_and_its_test():
-    modules = (assignments, audit, logs, parties, runs, tasks, templates)
+    modules = (assignments, audit, logs, parties, runs, tasks, templates, users)
     names = {
         name
         for module in modules

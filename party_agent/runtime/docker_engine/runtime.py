@@ -212,13 +212,12 @@ class DockerRuntime:
         if container is None or seen is None:
             raise refusals.vanished(container_name(party_run_id))
         if seen.phase is not Phase.PREPARED:
-            return seen
+            return _executed(container, seen)
         self._watched.add(party_run_id)
         try:
             await self._containers.start(workload, container)
         except EngineError as error:
             self._watched.discard(party_run_id)
-            await self._removed(party_run_id)
             raise refusals.of_start(workload, error) from error
         return await self._after_start(workload)
 
@@ -231,10 +230,7 @@ class DockerRuntime:
         seen = None if container is None else await self._observed(container)
         if container is None or seen is None:
             raise refusals.vanished(container_name(party_run_id))
-        if seen.reason is Reason.COMMAND_NOT_FOUND:
-            await self._removed(party_run_id)
-            raise refusals.command_refused(str(container["Path"]), container["State"]["ExitCode"])
-        return seen
+        return _executed(container, seen)
 
     async def _observed(self, container: Json) -> Observation | None:
         reason = Reason.NONE
@@ -294,3 +290,9 @@ def _running(containers: list[Json]) -> set[str]:
         for container in containers
         if container["State"]["Running"]
     }
+
+
+def _executed(container: Json, seen: Observation) -> Observation:
+    if seen.reason is Reason.COMMAND_NOT_FOUND:
+        raise refusals.command_refused(str(container["Path"]), container["State"]["ExitCode"])
+    return seen

@@ -1,9 +1,11 @@
-"""What every command that asks a server has in common: where it is, and how errors end it.
+"""What the commands that ask a server share: which server, one question, its answer's words.
 
 Importing this costs click and nothing else; the client is imported when a command runs.
 """
 
-from collections.abc import Callable
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,34 +15,42 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PAGE = 1000
+_PIPE_WIDTH = 400
 
-def server_option(command: F) -> F:
-    """Add --server to a command."""
-    return click.option(
-        "--server",
-        envvar="FEDFLOW_SERVER",
-        show_envvar=True,
-        default="127.0.0.1:1235",
-        show_default=True,
-        metavar="HOST:PORT",
-        help="The flow server.",
-    )(command)
+server_option = click.option(
+    "--server",
+    envvar="FEDFLOW_SERVER",
+    show_envvar=True,
+    default="127.0.0.1:1235",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="The flow server.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
 
 
-def ask(server: str, question: "Callable[[FlowServerSdk], Any]") -> Any:
-    """Return the question's answer.
+def asking(command: F) -> F:
+    """Give a command the options `server` and `as_json`."""
+    return server_option(json_option(command))
 
-    Raises:
-        click.UsageError, click.ClickException: the address is none, or what the server says.
-    """
+
+def ask(
+    server: str,
+    question: "Callable[[FlowServerSdk], Any]",
+    *,
+    token: str | None = None,
+    ca: str | None = None,
+) -> Any:
+    """Return what `question` makes of a client of this server; ends the command with 1 or 2."""
     from flow_contract.errors import FlowError  # noqa: PLC0415 - --help must stay quick
     from flow_server_sdk.client import FlowServerSdk  # noqa: PLC0415 - the same
 
-    host, _, port = server.rpartition(":")
+    host, port = split(server)
     try:
-        sdk = FlowServerSdk(host, port)
+        sdk = FlowServerSdk(host, port, token=token, ca=ca)
     except ValueError as error:
-        raise click.UsageError(f"--server: {error}") from None
+        raise click.ClickException(str(error)) from None
     with sdk:
         try:
             return question(sdk)
@@ -48,8 +58,45 @@ def ask(server: str, question: "Callable[[FlowServerSdk], Any]") -> Any:
             raise click.ClickException(error.message) from None
 
 
+def split(server: str) -> tuple[str, str]:
+    """Return host and port of `--server`; what is neither is a usage error."""
+    from flow_server_sdk import address  # noqa: PLC0415 - --help must stay quick
+
+    host, _, port = server.rpartition(":")
+    try:
+        address.join(host, port)
+    except ValueError as error:
+        raise click.UsageError(f"--server: {error}") from None
+    return host, port
+
+
 def data_of(answer: dict[str, Any]) -> Any:
-    """Return an answer's data. Raises click.ClickException for what is not a success."""
+    """Return the answer's data; one that says no ends the command with 1."""
     if answer["ret_code"]:
         raise click.ClickException(answer["ret_msg"])
     return answer.get("data")
+
+
+def tell(known: Any, sentence: str, *, as_json: bool) -> None:
+    """Write `known` as JSON, or the sentence."""
+    click.echo(json.dumps(known) if as_json else sentence)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table for people; what would steer a terminal is only shown."""
+    from rich.console import Console  # noqa: PLC0415 - --help must stay quick
+    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
+    # A pipe has no width of its own, and an id that is broken over two lines is of no use.
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def printable(text: str) -> str:
+    """Return what somebody else wrote as it may be shown: it must not steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

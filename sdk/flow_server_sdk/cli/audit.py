@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flow_server_sdk.cli.asking import ask, data_of, server_option
+from flow_server_sdk.cli.asking import ask, data_of, printable, server_option
 
 _PAGE = 1000
 
@@ -92,5 +92,4 @@ def _line(entry: dict[str, Any]) -> str:
     facts = " ".join(f"{key}={value}" for key, value in sorted(entry["detail"].items()))
     parts = (entry["at"], who, entry["address"], entry["action"], what, entry["outcome"], facts)
     text = f"{entry['sequence']:>6}  " + "  ".join(part for part in parts if part)
-    # What somebody sent must not steer somebody else's terminal.
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(text)

@@ -43,6 +43,14 @@ COMMANDS: dict[str, Entry] = {
         target="flow_server_sdk.cli.dev:dev",
         help="Run a server and its parties' agents in this terminal.",
     ),
+    "login": Entry(
+        target="flow_server_sdk.cli.login:login",
+        help="Keep a token and a CA for a server.",
+    ),
+    "logout": Entry(
+        target="flow_server_sdk.cli.login:logout",
+        help="Forget a server's token.",
+    ),
     "party": Entry(
         target="flow_server_sdk.cli.party:party",
         help="Add, list and revoke parties; drain and resume one.",
@@ -51,6 +59,18 @@ COMMANDS: dict[str, Entry] = {
         target="flow_server.cli:server",
         help="Run a flow server: keep templates and tasks, drive the agents.",
         extra="server",
+    ),
+    "token": Entry(
+        target="flow_server_sdk.cli.token:token",
+        help="Create, list and revoke API tokens.",
+    ),
+    "user": Entry(
+        target="flow_server_sdk.cli.user:user",
+        help="Add and list users; change a role; disable and enable one.",
+    ),
+    "whoami": Entry(
+        target="flow_server_sdk.cli.login:whoami",
+        help="Say who a server takes you for, and what you may do there.",
     ),
 }
 

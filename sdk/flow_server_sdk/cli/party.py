@@ -4,26 +4,14 @@ Importing this costs click and nothing else; the client is imported when a comma
 """
 
 import json
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flow_server_sdk.cli.asking import ask, data_of, server_option
+from flow_server_sdk.cli.asking import PAGE, ask, asking, data_of, printable, show_table
 
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk
-
-_PAGE = 1000
-_PIPE_WIDTH = 400
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _options(command: F) -> F:
-    as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
-    return server_option(as_json(command))
 
 
 @click.group(short_help="Add, list and revoke parties; drain and resume one.")
@@ -32,7 +20,7 @@ def party() -> None:
 
 
 @party.command("list")
-@_options
+@asking
 def list_parties(server: str, *, as_json: bool) -> None:
     """List all parties that have ever connected."""
     parties = ask(server, _all_parties)
@@ -51,7 +39,7 @@ def list_parties(server: str, *, as_json: bool) -> None:
     show_default=True,
     help="How long the token can be used.",
 )
-@_options
+@asking
 def add(party_id: str, server: str, *, valid_hours: int, as_json: bool) -> None:
     """Print a one-time token with which party ID's agent gets its certificate.
 
@@ -72,19 +60,19 @@ def add(party_id: str, server: str, *, valid_hours: int, as_json: bool) -> None:
 
 @party.command()
 @click.argument("party_id", metavar="ID")
-@_options
+@asking
 def revoke(party_id: str, server: str, *, as_json: bool) -> None:
     """End party ID's connection now and refuse its certificates and tokens for good."""
     ask(server, lambda sdk: data_of(sdk.party.revoke(party_id)))
     if as_json:
         click.echo(json.dumps({"federated_id": party_id, "revoked": True}))
     else:
-        click.echo(f"{_printable(party_id)} is revoked; 'fedflow party add' lets it in again")
+        click.echo(f"{printable(party_id)} is revoked; 'fedflow party add' lets it in again")
 
 
 @party.command()
 @click.argument("party_id", metavar="ID")
-@_options
+@asking
 def drain(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take no new work; what runs there goes on."""
 
@@ -97,7 +85,7 @@ def drain(party_id: str, server: str, *, as_json: bool) -> None:
 
 @party.command()
 @click.argument("party_id", metavar="ID")
-@_options
+@asking
 def resume(party_id: str, server: str, *, as_json: bool) -> None:
     """Let party ID take new work again."""
 
@@ -120,35 +108,24 @@ def _tell(known: dict[str, Any], *, as_json: bool) -> None:
 def _all_parties(sdk: "FlowServerSdk") -> list[dict[str, Any]]:
     parties: list[dict[str, Any]] = []
     page = 1
-    while found := data_of(sdk.party.list(page, _PAGE))["parties"]:
+    while found := data_of(sdk.party.list(page, PAGE))["parties"]:
         parties += found
         page += 1
     return parties
 
 
 def _show(parties: list[dict[str, Any]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - --help must stay quick
-    from rich.table import Table  # noqa: PLC0415 - the same
-    from rich.text import Text  # noqa: PLC0415 - the same
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("party", "name", "connected", "new work", "runtime", "gpus", "last seen"):
-        table.add_column(title, overflow="fold")
-    for known in parties:
-        cells = (
+    rows = [
+        (
             known["federated_id"],
             known["name"],
             "yes" if known["connected"] else "no",
             "no, draining" if known["draining"] else "yes",
             known["runtime"],
-            str(len(known["gpu_ids"])),
+            len(known["gpu_ids"]),
             known["last_seen"],
         )
-        table.add_row(*(Text(_printable(cell)) for cell in cells))
-    # A pipe has no width of its own, and an id that is broken over two lines is of no use.
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
-
-
-def _printable(text: str) -> str:
-    # What a site calls itself must not steer somebody's terminal.
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+        for known in parties
+    ]
+    titles = ("party", "name", "connected", "new work", "runtime", "gpus", "last seen")
+    show_table(titles, rows)
