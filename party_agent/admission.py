@@ -13,6 +13,7 @@ from typing import NoReturn
 from flow_contract.lifecycle import PartyRunState
 from party_agent.clock import Clock
 from party_agent.disk import Disk
+from party_agent.logs_out.spools import Spools
 from party_agent.policy import decide
 from party_agent.policy.rules import Rules
 from party_agent.policy.site import Site, check, names_data
@@ -34,11 +35,13 @@ class Admission:
         site: Site,
         policy: PolicySource,
         outputs: Path | None,
+        logs: Spools | None = None,
         held: Callable[[], Iterable[Unit]],
     ) -> None:
         self._site = site
         self._policy = policy
         self._outputs = outputs
+        self._logs = logs
         self._held = held
         self._disk = Disk()
 
@@ -95,6 +98,7 @@ class Admission:
             site,
             unit.status.gpu_ids,
             self._outputs,
+            logs=self._logs,
             is_judged=state is PartyRunState.LAUNCHING,
         )
 

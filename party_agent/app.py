@@ -22,6 +22,8 @@ from party_agent.control import Control
 from party_agent.gpus import GpuInventory
 from party_agent.journal import Journal
 from party_agent.link import Link
+from party_agent.logs_out.pusher import LogPusher
+from party_agent.logs_out.spools import Spools
 from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
@@ -78,6 +80,13 @@ class Agent:
         )
         state_dir = settings.state_dir
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
+        spools = None
+        if state_dir is not None:
+            spools = Spools(
+                state_dir.absolute() / "logs",
+                bytes_per_run=settings.log_bytes_per_run,
+                bytes_of_site=settings.log_bytes_of_site,
+            )
         self.units = Units(
             site=site,
             policy=policy,
@@ -88,6 +97,18 @@ class Agent:
             clock=clock,
             contact=contact,
             outputs=outputs,
+            logs=spools,
+        )
+        self._logs = LogPusher(
+            target=settings.server,
+            federated_id=settings.party,
+            keepalive_s=settings.keepalive_s,
+            spools=spools,
+            may_write=self._may_write,
+            clock=clock,
+            backoff=Backoff(
+                first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
+            ),
         )
         self._retention = Retention(
             keep=Keep(
@@ -178,6 +199,7 @@ class Agent:
                 self._link.run(),
                 self._say_ready(),
                 self._retention.run(),
+                self._logs.run(),
                 self._control.run(),
             )
         ]
@@ -213,6 +235,10 @@ class Agent:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_REPORTS_S if self.connected.is_set() else 0):
                 await words
+
+    def _may_write(self, party_run_id: str) -> bool:
+        held = (unit for unit in self.units.held if unit.party_run_id == party_run_id)
+        return any(not unit.removed for unit in held)
 
     async def _say_ready(self) -> None:
         await self.connected.wait()

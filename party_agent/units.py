@@ -22,6 +22,7 @@ from party_agent.controller import Controller, retry_delay_s
 from party_agent.gate import Gate
 from party_agent.gpus import GpuAllocator, GpuInventory
 from party_agent.journal import KEPT_ENDED, Journal
+from party_agent.logs_out.spools import Spools
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicySource
 from party_agent.reporter import Reporter
@@ -56,6 +57,7 @@ class Units:
         clock: Clock,
         contact: Contact,
         outputs: Path | None,
+        logs: Spools | None = None,
     ) -> None:
         self._runtime = runtime
         self._journal = journal
@@ -66,6 +68,7 @@ class Units:
             site=site,
             policy=policy or FixedPolicy(site.rules),
             outputs=outputs,
+            logs=logs,
             held=lambda: self.held,
         )
         self.approvals = Approvals(journal, now=clock.now, answered=self._wake)
@@ -92,8 +95,7 @@ class Units:
         self._strays = Strays(
             runtime=runtime, clock=clock, known=lambda: self._loops, own=self._own
         )
-        self._is_stopping = False
-        self._is_draining = False
+        self._is_stopping = self._is_draining = False
         contact.on_loss(self._wake_all)
 
     async def open(self) -> None:
@@ -207,10 +209,9 @@ class Units:
 
     async def aclose(self) -> None:
         """End the loops; workloads run on. May be called twice."""
-        tasks = list(self._tasks)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._admission.close()
 
     def _admit(self, unit: Unit) -> Unit:

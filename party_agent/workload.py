@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
+from party_agent.logs_out.spools import Spools
 from party_agent.policy.data import DATA_TARGET
 from party_agent.policy.site import Site, capped, check, data_binds
 from party_agent.runtime.port import Bind, Workload
@@ -20,11 +21,12 @@ def make_workload(
     outputs: Path | None,
     *,
     is_judged: bool = False,
+    logs: Spools | None = None,
 ) -> Workload:
     """Return the workload, its own directory below `outputs` made; None means no /output.
 
     `is_judged`: the rules let it pass when it was launched and have no say any more. Where its
-    data are is looked up all the same.
+    data are is looked up all the same. `logs` None keeps no logs.
 
     Raises:
         RuntimeRefused: the site's rules forbid it.
@@ -36,6 +38,7 @@ def make_workload(
     if outputs is not None:
         output = make_output(outputs, spec)
         binds = (*binds, Bind(source=output, target=OUTPUT_TARGET, writable=True))
+    room = logs.room_for(spec.party_run_id, site.rules.may_leave) if logs is not None else None
     return Workload(
         party_run_id=spec.party_run_id,
         image_url=spec.image_url,
@@ -48,6 +51,8 @@ def make_workload(
         user=spec.user,
         network=spec.network,
         labels=labels(spec),
+        log=None if room is None else room.path,
+        log_max_bytes=0 if room is None else room.most_bytes,
     )
 
 

@@ -6,7 +6,15 @@ import pytest
 
 from flow_server_sdk import AsyncFlowServerSdk, FlowServerSdk
 from flow_server_sdk.methods import Method
-from flow_wire import audit_pb2, parties_pb2, runs_pb2, tasks_pb2, templates_pb2, users_pb2
+from flow_wire import (
+    audit_pb2,
+    logs_pb2,
+    parties_pb2,
+    runs_pb2,
+    tasks_pb2,
+    templates_pb2,
+    users_pb2,
+)
 from tests.sdk.scripted_server import ALL_METHODS
 
 NEEDED = inspect.Parameter.empty
@@ -89,7 +97,15 @@ def test_every_method_is_in_the_proto_with_this_reply(method: Method):
     _, service, name = method.path.split("/")
     described = next(
         found
-        for file in (templates_pb2, tasks_pb2, runs_pb2, parties_pb2, users_pb2, audit_pb2)
+        for file in (
+            templates_pb2,
+            tasks_pb2,
+            runs_pb2,
+            parties_pb2,
+            users_pb2,
+            audit_pb2,
+            logs_pb2,
+        )
         for found in file.DESCRIPTOR.services_by_name.values()
         if found.full_name == service
     )
