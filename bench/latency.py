@@ -134,7 +134,11 @@ async def _agent(
 ) -> AsyncIterator[None]:
     # A state folder: a change is journaled, and so synced to the disk, before it is reported.
     settings = AgentSettings(
-        server=server.address, party=party, runtime="memory", state_dir=folder / party
+        insecure=True,
+        server=server.address,
+        party=party,
+        runtime="memory",
+        state_dir=folder / party,
     )
     agent = Agent(settings, MemoryRuntime(state))
     async with asyncio.TaskGroup() as group:

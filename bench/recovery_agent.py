@@ -65,7 +65,7 @@ def _start(
     """
     ready_file = folder / f"{party}.json"
     ready_file.unlink(missing_ok=True)
-    arguments = [*fedflow(), "agent", "--server", server.address, "--party", party]
+    arguments = [*fedflow(), "agent", "--insecure", "--server", server.address, "--party", party]
     arguments += ["--runtime", runtime, "--on-exit", "stop", "--warm-sandboxes", "0"]
     arguments += ["--state-dir", str(folder / party), "--ready-file", str(ready_file)]
     began_s = time.monotonic()

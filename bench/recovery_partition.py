@@ -82,7 +82,11 @@ async def _measure(server: Server, folder: Path, kind: Cut, partition_s: float) 
         agents = [
             Agent(
                 AgentSettings(
-                    server=address, party=party, runtime="memory", state_dir=folder / party
+                    insecure=True,
+                    server=address,
+                    party=party,
+                    runtime="memory",
+                    state_dir=folder / party,
                 ),
                 MemoryRuntime(state),
             )

@@ -78,6 +78,7 @@ async def main(
     agents = []
     for number in range(count):
         settings = AgentSettings(
+            insecure=True,
             server=server,
             party=f"{prefix}-{number:04}",
             runtime="memory",

@@ -209,7 +209,7 @@ def _way(
 def _agent(
     stack: contextlib.ExitStack, server: Server, folder: Path, name: str, sandboxes: int
 ) -> Child:
-    arguments = [*fedflow(), "agent", "--server", server.address, "--party", name]
+    arguments = [*fedflow(), "agent", "--insecure", "--server", server.address, "--party", name]
     arguments += ["--runtime", "docker", "--warm-sandboxes", str(sandboxes), "--on-exit", "stop"]
     arguments += ["--state-dir", str(folder / name), "--ready-file", str(folder / f"{name}.json")]
     return child(stack, name, arguments, folder)

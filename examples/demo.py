@@ -60,7 +60,9 @@ def main() -> int:
 
 def run(federation: Federation, setup: Setup, *, epochs: int, console: Console) -> int:
     """Start the task over all parties and follow it to its end. Returns the exit status."""
-    client = FlowServerSdk(host=federation.host, port=federation.port)
+    client = FlowServerSdk(
+        host=federation.host, port=federation.port, token=federation.token, ca=federation.ca
+    )
     template_id = data_of(
         client.template.create(
             name=f"digits-{setup.workload}",

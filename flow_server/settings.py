@@ -41,7 +41,7 @@ class ServerSettings(BaseSettings):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_ca: Path | None = None
-    party_certificate_days: float = Field(default=90, ge=1, le=825)
+    party_certificate_days: float = Field(default=90, gt=0, le=825)
     # None means the embedded PostgreSQL.
     database_url: SecretStr | None = None
     state_dir: Path | None = None

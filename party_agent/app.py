@@ -15,18 +15,22 @@ import structlog
 
 from flow_contract.parties import Inventory
 from party_agent import machine
+from party_agent.audit import AuditLog
+from party_agent.audited_journal import AuditedJournal
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
 from party_agent.contact import Contact
 from party_agent.control import Control
 from party_agent.gpus import GpuInventory
-from party_agent.journal import Journal
+from party_agent.identity.doors import door_of
+from party_agent.identity.renewal import Renewal
 from party_agent.link import Link
 from party_agent.logs_out.pusher import LogPusher
-from party_agent.logs_out.spools import Spools
+from party_agent.logs_out.spools import spools_of
 from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
+from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.port import Runtime
@@ -58,6 +62,7 @@ class Agent:
         Raises:
             StateDirInUse: another agent is using the state directory.
             StateDirUnusable: it can't be read or written.
+            IdentityMissing: there is nowhere to have an identity in.
             PolicyInvalid: the policy file can't be followed.
         """
         policy = _policy_of(settings)
@@ -69,7 +74,8 @@ class Agent:
         self._is_running = False
         clock = clock or SystemClock()
         gpus = gpus or GpuInventory(ids=settings.gpus)
-        self._journal = Journal(settings.state_dir)
+        self._audit = AuditLog(settings.state_dir)
+        self._journal = AuditedJournal(settings.state_dir, self._audit)
         contact = Contact(self._journal, clock)
         self._reporter = Reporter()
         site = Site(
@@ -80,13 +86,7 @@ class Agent:
         )
         state_dir = settings.state_dir
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
-        spools = None
-        if state_dir is not None:
-            spools = Spools(
-                state_dir.absolute() / "logs",
-                bytes_per_run=settings.log_bytes_per_run,
-                bytes_of_site=settings.log_bytes_of_site,
-            )
+        spools = spools_of(settings)
         self.units = Units(
             site=site,
             policy=policy,
@@ -98,17 +98,6 @@ class Agent:
             contact=contact,
             outputs=outputs,
             logs=spools,
-        )
-        self._logs = LogPusher(
-            target=settings.server,
-            federated_id=settings.party,
-            keepalive_s=settings.keepalive_s,
-            spools=spools,
-            may_write=self._may_write,
-            clock=clock,
-            backoff=Backoff(
-                first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
-            ),
         )
         self._retention = Retention(
             keep=Keep(
@@ -122,9 +111,15 @@ class Agent:
             clock=clock,
             outputs=outputs,
         )
+        door = door_of(settings, clock)
+        self._logs = LogPusher(
+            settings, door, spools, may_write=self._may_write, clock=clock, random=random
+        )
         self._control = Control(units=self.units, state_dir=state_dir)
         self._link = Link(
             target=settings.server,
+            door=door,
+            refusals=Refusals(self._audit, server=settings.server, party=settings.party),
             federated_id=settings.party,
             name=settings.name,
             instance_id=self._journal.instance_id,
@@ -147,6 +142,18 @@ class Agent:
             max_backoff_s=settings.max_backoff_s,
         )
 
+        self._renewal = (
+            None
+            if settings.insecure or state_dir is None
+            else Renewal(
+                state_dir,
+                target=settings.server,
+                clock=clock,
+                random=random,
+                on_renewed=self._link.dial_anew,
+            )
+        )
+
     @property
     def connected(self) -> asyncio.Event:
         """Set while the server's assignments are current."""
@@ -167,6 +174,7 @@ class Agent:
             await self.units.aclose()
             await self._runtime.aclose()
             self._journal.close()
+            self._audit.close()
             self._done.set()
 
     @property
@@ -189,6 +197,7 @@ class Agent:
             await self._done.wait()
         else:
             self._journal.close()
+            self._audit.close()
 
     async def _serve(self) -> None:
         await self._runtime.open()
@@ -200,6 +209,7 @@ class Agent:
                 self._say_ready(),
                 self._retention.run(),
                 self._logs.run(),
+                *([] if self._renewal is None else [self._renewal.run()]),
                 self._control.run(),
             )
         ]

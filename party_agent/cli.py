@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from party_agent.audit_cli import audit
+from party_agent.enrol_cli import enrol
 from party_agent.policy_cli import policy
 from party_agent.site_cli import approve, pending
 
@@ -16,8 +18,25 @@ from party_agent.site_cli import approve, pending
     invoke_without_command=True,
     short_help="Run a party's agent: dial the server, run its share of each run.",
 )
-@click.option("--server", metavar="HOST:PORT", help="The flow server to dial.")
-@click.option("--party", metavar="ID", help="This party's id (federated_id).")
+@click.option(
+    "--server",
+    envvar="FEDFLOW_AGENT_SERVER",
+    metavar="HOST:PORT",
+    help="The flow server to dial. Default: the one where this site enrolled.",
+)
+@click.option(
+    "--party",
+    envvar="FEDFLOW_AGENT_PARTY",
+    metavar="ID",
+    help="This party's id (federated_id). Default: that of the identity on this machine.",
+)
+@click.option(
+    "--insecure",
+    envvar="FEDFLOW_AGENT_INSECURE",
+    is_flag=True,
+    default=None,
+    help="Plain text and no proof of who this is; only to a server on this machine.",
+)
 @click.option("--name", metavar="NAME", help="A name for people; the id where left out.")
 @click.option(
     "--runtime",
@@ -39,6 +58,7 @@ from party_agent.site_cli import approve, pending
 @click.option("--gpus", metavar="A,B,C", help="The GPUs to use; all that are found if left out.")
 @click.option(
     "--state-dir",
+    envvar="FEDFLOW_AGENT_STATE_DIR",
     type=click.Path(file_okay=False, path_type=Path),
     help="What survives a restart, and the outputs. One agent per directory."
     " Default: ~/.local/state/fedflow/agents/ID",
@@ -112,13 +132,17 @@ from party_agent.site_cli import approve, pending
 def agent(context: click.Context, /, **options: Any) -> None:
     """Run a party's agent: dial the server, run its share of each run, report.
 
-    The commands below are for the site's own people, and none of them needs the server. Each
-    option can also be set as FEDFLOW_AGENT_<OPTION>. Ctrl-C ends the agent; its workloads
-    run on and are adopted by the next one, unless --drain or --on-exit says otherwise.
+    Where this site has enrolled, server and party are known. Each option can also be set as
+    FEDFLOW_AGENT_<OPTION>. Ctrl-C ends the agent; its workloads run on and are adopted by the
+    next one, unless --drain or --on-exit says otherwise.
+
+    The commands below are for the site's own people.
     """
     if context.invoked_subcommand is not None:
         return
     given = {key: value for key, value in options.items() if value not in (None, ())}
+    if not given.get("insecure"):
+        _identify(given)
     problems = _parse_data(given)
     for several in ("gpus", "workload_groups"):
         if several in given:
@@ -136,13 +160,36 @@ def agent(context: click.Context, /, **options: Any) -> None:
     if problems:
         raise click.UsageError("\n".join(problems))
     if settings.state_dir is None and settings.runtime != "memory":
-        state_dir = Path.home() / ".local/state/fedflow/agents" / settings.party
+        from party_agent.identity import places  # noqa: PLC0415  --help must stay quick
+
+        state_dir = places.home() / settings.party
         settings = settings.model_copy(update={"state_dir": state_dir})
     raise SystemExit(main.run(settings))
 
 
-for command in (pending, approve, policy):
+for command in (enrol, pending, approve, policy, audit):
     agent.add_command(command)
+
+
+def _identify(given: dict[str, Any]) -> None:
+    """Fill in who this site is and where it dials; what was given must be the same."""
+    from party_agent.identity import places  # noqa: PLC0415  --help must stay quick
+    from party_agent.identity.files import (  # noqa: PLC0415  the same
+        IdentityMissing,
+        IdentityUnusable,
+    )
+
+    try:
+        place, identity = places.find(state_dir=given.get("state_dir"), party=given.get("party"))
+    except (IdentityMissing, IdentityUnusable) as error:
+        raise click.ClickException(str(error)) from None
+    known = (identity.server, identity.agents_address)
+    if given.get("server", identity.server) not in known:
+        raise click.ClickException(
+            f"this site enrolled at {identity.server}, not at {given['server']}; leave --server "
+            "out, or enrol there with --again"
+        )
+    given |= {"server": identity.agents_address, "party": identity.party, "state_dir": place}
 
 
 def _parse_data(given: dict[str, Any]) -> list[str]:

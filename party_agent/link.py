@@ -21,6 +21,8 @@ from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.contact import Contact
 from party_agent.dial import FOR_PEOPLE, channel_options, went_silent
+from party_agent.identity.doors import Door, NoDoor
+from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of, for_ever
 from party_agent.terms import misfits, read_terms
@@ -44,6 +46,10 @@ class SessionEnded(Exception):
     """The server closed the stream, or broke the protocol; the message says which."""
 
 
+class _DialAnew(Exception):
+    """This side wants another connection, with its new certificate."""
+
+
 class Link:
     """Keeps one session with the server open. `connected` is set while assignments are current."""
 
@@ -51,6 +57,8 @@ class Link:
         self,
         *,
         target: str,
+        door: Door,
+        refusals: Refusals,
         federated_id: str,
         name: str,
         instance_id: str,
@@ -67,6 +75,9 @@ class Link:
         self._draining = asyncio.Event()
         self._has_said_draining = asyncio.Event()
         self._target = target
+        self._door = door
+        self._refusals = refusals
+        self._dial_anew = asyncio.Event()
         self._federated_id = federated_id
         self._name = name
         self._instance_id = instance_id
@@ -89,6 +100,10 @@ class Link:
         self._draining.set()
         await self._has_said_draining.wait()
 
+    def dial_anew(self) -> None:
+        """End the session, if there is one, and open the next at once."""
+        self._dial_anew.set()
+
     async def run(self) -> NoReturn:
         """Dial, serve, and dial again, until cancelled."""
         while True:
@@ -102,14 +117,21 @@ class Link:
 
     async def _try_session(self) -> float:
         """Serve one session to its end; return how long to wait before the next."""
-        is_alone, began = False, self._clock.now()
+        is_alone, seen, began = False, "", self._clock.now()
         try:
             await self._session()
         except grpc.aio.AioRpcError as error:
             if error.code() in FOR_PEOPLE:
-                return self._ask_people(error)
+                return await self._ask_people(error.code(), error.details() or "")
             why = f"{error.code().name}: {error.details()}"
             is_alone = went_silent(error)
+            if error.code() is grpc.StatusCode.UNAVAILABLE and not self.connected.is_set():
+                seen = await self._door.explain()
+        except NoDoor as error:
+            return await self._ask_people(None, str(error))
+        except _DialAnew:
+            log.info("connection_renewed", server=self._target)
+            return 0.0
         except (SessionEnded, TimeoutError) as error:
             why = str(error) or f"no assignments within {WELCOME_DEADLINE_S:g} s"
         delay_s = self._backoff.next_s(
@@ -117,25 +139,21 @@ class Link:
             is_awaited=bool(self._units.party_run_ids),
             spent_s=max(0.0, (self._clock.now() - began).total_seconds()),
         )
+        if seen:
+            # It may be no more than a server that is going; only the back-off can tell.
+            await self._refusals.refused(None, seen, retry_s=delay_s)
+            return delay_s
         log.warning("connection_lost", server=self._target, why=why, retry_in_s=round(delay_s, 1))
         return delay_s
 
-    def _ask_people(self, error: grpc.aio.AioRpcError) -> float:
+    async def _ask_people(self, code: grpc.StatusCode | None, said: str) -> float:
         delay_s = self._backoff.long_s()
-        log.error(
-            "connection_refused",
-            server=self._target,
-            party_id=self._federated_id,
-            code=error.code().name,
-            why=FOR_PEOPLE[error.code()],
-            answer=error.details(),
-            retry_in_s=round(delay_s, 1),
-        )
+        await self._refusals.refused(code, said, retry_s=delay_s)
         return delay_s
 
     async def _session(self) -> None:
-        options = channel_options(self._keepalive_s)
-        async with grpc.aio.insecure_channel(self._target, options=options) as channel:
+        self._dial_anew.clear()
+        async with self._door.open(channel_options(self._keepalive_s)) as channel:
             call: _Call = agents_pb2_grpc.AgentServiceStub(channel).Connect()
             try:
                 async with asyncio.timeout(WELCOME_DEADLINE_S):
@@ -144,6 +162,7 @@ class Link:
                 self._reporter.reconnected()
                 self.connected.set()
                 log.info("connected", server=self._target, epoch=welcome.epoch)
+                await self._refusals.admitted()
                 await self._serve(call, welcome.heartbeat_s or DEFAULT_HEARTBEAT_S)
             finally:
                 call.cancel()
@@ -167,6 +186,7 @@ class Link:
                 self._watch_acknowledgements(),
                 self._say_draining(call),
                 self._keep_contact(),
+                self._asked_to_dial_anew(),
             )
         finally:
             await self._contact.lost()
@@ -247,6 +267,10 @@ class Link:
         await _write(call, agents_pb2.AgentMessage(draining=agents_pb2.Draining()))
         self._has_said_draining.set()
         await for_ever()
+
+    async def _asked_to_dial_anew(self) -> NoReturn:
+        await self._dial_anew.wait()
+        raise _DialAnew
 
     async def _keep_contact(self) -> NoReturn:
         await self._contact.gained()

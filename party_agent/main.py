@@ -7,6 +7,7 @@ import structlog
 
 from party_agent import logs, nvidia
 from party_agent.app import Agent
+from party_agent.identity.files import IdentityMissing
 from party_agent.journal_file import StateDirInUse, StateDirUnusable
 from party_agent.policy.load import PolicyInvalid
 from party_agent.runtime.port import RuntimeUnavailable
@@ -26,7 +27,13 @@ def run(settings: AgentSettings) -> int:
         except PolicyInvalid as error:
             writer.write(f"{error}\n")
             return EXIT_FAILED
-        except (StateDirInUse, StateDirUnusable, RuntimeUnavailable, NoStateDir) as error:
+        except (
+            IdentityMissing,
+            StateDirInUse,
+            StateDirUnusable,
+            RuntimeUnavailable,
+            NoStateDir,
+        ) as error:
             writer.write(f"fedflow agent: {error}\n")
             return EXIT_FAILED
         except (asyncio.CancelledError, KeyboardInterrupt):

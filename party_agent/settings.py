@@ -7,6 +7,7 @@ each is right by itself, all those that contradict one another.
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -26,7 +27,8 @@ DEFAULT_KEEP_OUTPUTS_S = 30 * 24 * 3600
 DEFAULT_KEEP_OUTPUTS_RUNS = 1_000
 
 
-def _check_target(value: str) -> str:
+def check_target(value: str) -> str:
+    """Return HOST:PORT as it is. Raises ValueError."""
     match = _TARGET.fullmatch(value)
     if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
         raise ValueError(f"{value!r} is not HOST:PORT")
@@ -77,7 +79,10 @@ class AgentSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FEDFLOW_AGENT_", frozen=True, extra="forbid")
 
-    server: Annotated[str, AfterValidator(_check_target)]
+    # Where agents connect: the users' port too, where the server runs with --insecure.
+    server: Annotated[str, AfterValidator(check_target)]
+    # Plain text and no proof of who this is, to a server on this machine.
+    insecure: bool = False
     party: Annotated[str, AfterValidator(_check_party)]
     name: Annotated[str, Field(max_length=100)] = ""
     runtime: Literal["auto", "docker", "process", "memory"] = "auto"
@@ -117,6 +122,11 @@ class AgentSettings(BaseSettings):
                 f"{self.first_backoff_s:g} is more than the longest delay, "
                 f"max_backoff_s={self.max_backoff_s:g}; make it less, or the other more"
             )
+        if self.insecure and not is_loopback(self.server):
+            contradictions["insecure"] = (
+                f"{self.server} is not this machine's loopback, and plain text goes no further; "
+                "enrol ('fedflow agent enrol'), or dial 127.0.0.1"
+            )
         _refuse(contradictions)
         return self
 
@@ -134,6 +144,17 @@ def _refuse(contradictions: dict[str, str]) -> None:
                 for field, message in contradictions.items()
             ],
         )
+
+
+def is_loopback(target: str) -> bool:
+    """Say whether only this machine reaches HOST:PORT, without asking any name server."""
+    host = target.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 # Where an option is not called as its setting.

@@ -20,7 +20,8 @@ _MIN_DIGEST = 16
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _whose(command: F) -> F:
+def whose(command: F) -> F:
+    """Add --state-dir and --party: which agent of this machine."""
     state_dir = click.option(
         "--state-dir",
         type=click.Path(file_okay=False, path_type=Path),
@@ -39,11 +40,11 @@ def _whose(command: F) -> F:
 
 
 @click.command(short_help="List the runs that wait for a yes from this site.")
-@_whose
+@whose
 @click.option("--json", "as_json", is_flag=True, help="Write JSON with the whole specifications.")
 def pending(state_dir: Path | None, party: str | None, *, as_json: bool) -> None:
     """List the runs that wait for a yes from this site, with what they would run."""
-    waiting = _pending(_place(state_dir, party))
+    waiting = _pending(place_of(state_dir, party))
     if as_json:
         click.echo(json.dumps(waiting))
         return
@@ -55,7 +56,7 @@ def pending(state_dir: Path | None, party: str | None, *, as_json: bool) -> None
 
 @click.command(short_help="Let a run that waits for this site's yes go on, or refuse it.")
 @click.argument("run", metavar="RUN")
-@_whose
+@whose
 @click.option("--deny", is_flag=True, help="Refuse the run instead.")
 @click.option(
     "--digest",
@@ -76,7 +77,7 @@ def approve(
 
     The answer is for exactly what is shown, and the agent keeps it over a restart.
     """
-    place = _place(state_dir, party)
+    place = place_of(state_dir, party)
     found = _chosen(_pending(place), run)
     if digest is not None:
         if len(digest) < _MIN_DIGEST:
@@ -103,7 +104,8 @@ def approve(
     click.echo(f"Run {found['run_id']} is {'refused' if deny else 'approved'} at this site.")
 
 
-def _place(state_dir: Path | None, party: str | None) -> Path:
+def place_of(state_dir: Path | None, party: str | None) -> Path:
+    """Return the state directory of the agent that is meant. Raises click.UsageError."""
     if state_dir is not None:
         return state_dir
     agents = Path.home() / _AGENTS

@@ -16,6 +16,7 @@ class MemorySite:
         self.state = MemoryState()
         self._gpus = GpuInventory(ids=gpus)
         self._settings = AgentSettings(
+            insecure=True,
             server=address,
             party=party,
             runtime="memory",

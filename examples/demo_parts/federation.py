@@ -32,6 +32,8 @@ class Federation:
     port: int
     parties: tuple[str, ...]
     state_dir: Path
+    token: str
+    ca: str
     check: Callable[[], None]
     """Raises FederationError, with the end of the log, if the federation has ended."""
 
@@ -70,6 +72,8 @@ def started_federation(folder: Path, setup: Setup) -> Iterator[Federation]:
             port=int(port),
             parties=tuple(ready["parties"]),
             state_dir=state_dir,
+            token=Path(ready["token_file"]).read_text().strip(),
+            ca=ready["ca"],
             check=lambda: _check(child, log_path),
         )
     finally:

@@ -28,6 +28,8 @@ _PASSING_STATES = _OVERTAKEN_STATES | {"57014", "57P01", "57P02", "57P03", "5330
 
 # The class of connection exceptions.
 _CONNECTION_CLASS = "08"
+# Shutdown and crash, but for the statement that took too long.
+_SHUTDOWN_CLASS = "57P"
 
 _OF_THE_DATABASE = (
     PoolTimeoutError,
@@ -35,6 +37,8 @@ _OF_THE_DATABASE = (
     DBAPIError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    # What the driver says of a connection that died in the middle of an answer.
+    asyncpg.InternalClientError,
 )
 
 _MAX_REPEATS = 4
@@ -123,19 +127,36 @@ class Database:
 
 
 async def _abandon(driver: asyncpg.Connection, error: BaseException) -> None:
-    """Roll back, or cut the connection, which does so too; never leave a transaction open."""
-    if isinstance(error, OSError) and not driver.is_closed():
-        # Nobody answers there; nor would they answer this.
+    """Roll back, or cut the connection, which does so too; never leave a transaction open.
+
+    Nor a connection that is in the middle of something: whoever gets it next could not use it.
+    """
+    if not _leaves_usable(error) and not driver.is_closed():
         driver.terminate()
     if driver.is_closed() or not driver.is_in_transaction():
         return
     try:
         await driver.execute("ROLLBACK")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         driver.terminate()
     except BaseException:
         driver.terminate()
         raise
+
+
+def _leaves_usable(error: BaseException) -> bool:
+    """Say whether the connection has surely answered to the end.
+
+    It has if PostgreSQL only refused a statement, or if what failed was not the database. It may
+    not have if the caller was cancelled, or the connection ended: the error can arrive before
+    the end does.
+    """
+    if not isinstance(error, Exception):
+        return False
+    if not isinstance(error, _OF_THE_DATABASE):
+        return True
+    state = _sqlstate(error)
+    return state is not None and not state.startswith((_CONNECTION_CLASS, _SHUTDOWN_CLASS))
 
 
 def _told(error: Exception) -> Exception:

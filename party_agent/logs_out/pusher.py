@@ -22,7 +22,9 @@ from flow_wire.codec.logs import decode_log_end, encode_log_chunk, encode_log_cl
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.dial import channel_options
+from party_agent.identity.doors import Door, NoDoor
 from party_agent.logs_out.spools import Spools
+from party_agent.settings import AgentSettings
 from party_agent.tasks import first_of, for_ever
 
 LOOK_EVERY_S = 0.1
@@ -54,22 +56,23 @@ class LogPusher:
 
     def __init__(
         self,
-        *,
-        target: str,
-        federated_id: str,
-        keepalive_s: float,
+        settings: AgentSettings,
+        door: Door,
         spools: Spools | None,
+        *,
         may_write: Callable[[str], bool],
         clock: Clock,
-        backoff: Backoff,
+        random: Callable[[], float],
     ) -> None:
-        self._target = target
-        self._federated_id = federated_id
-        self._keepalive_s = keepalive_s
+        self._federated_id = settings.party
+        self._keepalive_s = settings.keepalive_s
+        self._door = door
         self._spools = spools
         self._may_write = may_write
         self._clock = clock
-        self._backoff = backoff
+        self._backoff = Backoff(
+            first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
+        )
 
     async def run(self) -> NoReturn:
         """Push until cancelled."""
@@ -82,7 +85,7 @@ class LogPusher:
                 continue
             try:
                 await self._session(spools)
-            except (grpc.aio.AioRpcError, PushEnded, OSError, InvalidArgument) as error:
+            except (grpc.aio.AioRpcError, NoDoor, PushEnded, OSError, InvalidArgument) as error:
                 why = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
                 delay_s = self._backoff.next_s()
                 log.warning("logs_not_pushed", why=why, retry_in_s=round(delay_s, 1))
@@ -90,7 +93,7 @@ class LogPusher:
 
     async def _session(self, spools: Spools) -> None:
         options = channel_options(self._keepalive_s)
-        async with grpc.aio.insecure_channel(self._target, options=options) as channel:
+        async with self._door.open(options) as channel:
             call: _Call = logs_pb2_grpc.LogServiceStub(channel).Push()
             try:
                 push = _Push(call, spools, self._federated_id, self._may_write, self._clock)

@@ -15,6 +15,7 @@ import zstandard
 from flow_contract.log_records import MAX_CHUNK_BYTES, at_of, extent, whole_bytes
 from flow_contract.logs import LogChunk
 from party_agent.policy.rules import MayLeave
+from party_agent.settings import AgentSettings
 
 _LOG = "log"
 _WITHHELD = "withheld"
@@ -91,6 +92,17 @@ class Spools:
         """Remove a log that nobody needs here any more."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._folder / party_run_id)
+
+
+def spools_of(settings: AgentSettings) -> Spools | None:
+    """Return the site's spools, None for an agent that keeps nothing on disk."""
+    if settings.state_dir is None:
+        return None
+    return Spools(
+        settings.state_dir.absolute() / "logs",
+        bytes_per_run=settings.log_bytes_per_run,
+        bytes_of_site=settings.log_bytes_of_site,
+    )
 
 
 def _chunks(party_run_id: str, start: int, data: bytes) -> Iterator[LogChunk]:

@@ -34,13 +34,17 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         self._news = asyncio.Condition()
         self._server = None
 
-    async def start(self, address="127.0.0.1:0"):
+    async def start(self, address="127.0.0.1:0", *, credentials=None):
         self._server = grpc.aio.server(
             # As the real one: an agent may ping as often as it likes.
             options=[("grpc.http2.max_ping_strikes", 0)]
         )
         agents_pb2_grpc.add_AgentServiceServicer_to_server(self, self._server)
-        port = self._server.add_insecure_port(address)
+        port = (
+            self._server.add_insecure_port(address)
+            if credentials is None
+            else self._server.add_secure_port(address, credentials)
+        )
         await self._server.start()
         self.address = f"127.0.0.1:{port}"
         return self

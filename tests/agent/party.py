@@ -16,6 +16,7 @@ class Site:
         self._clock = clock
         self.state = MemoryState()
         self.settings = AgentSettings(
+            insecure=True,
             server=server.address,
             party="hospital-a",
             runtime="memory",

@@ -21,7 +21,16 @@ def environment():
 async def agent_process(server, path, *options, runtime="memory", stderr=subprocess.DEVNULL):
     """An agent of `server` with its state below `path`; killed if it has not ended."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", START, "--server", server.address, "--party", "hospital-a"),
+        *(
+            sys.executable,
+            "-c",
+            START,
+            "--insecure",
+            "--server",
+            server.address,
+            "--party",
+            "hospital-a",
+        ),
         *("--runtime", runtime, "--state-dir", str(path / "state"), *options),
         env=environment(),
         stdin=subprocess.DEVNULL,

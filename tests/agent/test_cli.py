@@ -55,20 +55,22 @@ def run_python(*arguments, **options):
     ],
 )
 def test_a_bad_value_names_its_option_and_ends_with_2(arguments, words):
-    result = CliRunner().invoke(agent, arguments)
+    result = CliRunner().invoke(agent, ["--insecure", *arguments])
     assert result.exit_code == 2
     for word in words:
         assert word in result.output
 
 
 def test_all_problems_are_said_at_once():
-    result = CliRunner().invoke(agent, ["--server", "x", "--party", "", "--data", "y"])
+    result = CliRunner().invoke(
+        agent, ["--insecure", "--server", "x", "--party", "", "--data", "y"]
+    )
     assert all(option in result.output for option in ("--server:", "--party:", "--data:"))
 
 
 def test_settings_that_contradict_one_another_are_named():
     environment = {"FEDFLOW_AGENT_FIRST_BACKOFF_S": "5", "FEDFLOW_AGENT_MAX_BACKOFF_S": "2"}
-    arguments = ["--server", "server:1", "--party", "hospital-a"]
+    arguments = ["--insecure", "--server", "127.0.0.1:1", "--party", "hospital-a"]
     result = CliRunner().invoke(agent, arguments, env=environment)
     assert result.exit_code == 2
     assert "FEDFLOW_AGENT_FIRST_BACKOFF_S: 5 is more than" in result.output
@@ -135,7 +137,17 @@ async def test_the_command_serves_until_it_is_told_to_end(tmp_path, number):
     server = await FakeServer().start()
     ready = tmp_path / "ready.json"
     process = run_python(
-        *("-c", START, "--server", server.address, "--party", "hospital-a", "--runtime", "memory"),
+        *(
+            "-c",
+            START,
+            "--insecure",
+            "--server",
+            server.address,
+            "--party",
+            "hospital-a",
+            "--runtime",
+            "memory",
+        ),
         *("--state-dir", str(tmp_path / "state"), "--ready-file", str(ready), "--gpus", "x,y"),
         *("--on-exit", "stop", "--log-json"),
     )
@@ -161,7 +173,17 @@ async def test_the_command_serves_until_it_is_told_to_end(tmp_path, number):
 async def test_a_directory_in_use_is_said_in_one_line(tmp_path):
     server = await FakeServer().start()
     arguments = (
-        *("-c", START, "--server", server.address, "--party", "hospital-a", "--runtime", "memory"),
+        *(
+            "-c",
+            START,
+            "--insecure",
+            "--server",
+            server.address,
+            "--party",
+            "hospital-a",
+            "--runtime",
+            "memory",
+        ),
         *("--state-dir", str(tmp_path)),
     )
     first = run_python(*arguments)

@@ -72,6 +72,7 @@ async def site(tmp_path, server, runtime_name):
     (tmp_path / "scans" / "a.csv").write_text("1,2\n")
     site = Site(
         AgentSettings(
+            insecure=True,
             server=server.address,
             party="hospital-a",
             runtime=runtime_name,

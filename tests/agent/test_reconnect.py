@@ -27,7 +27,9 @@ async def join():
     async def join(address, *, clock=None, **settings):
         settings = {"first_backoff_s": 1, "max_backoff_s": 3600, **settings}
         agent = Agent(
-            AgentSettings(server=address, party="hospital-a", runtime="memory", **settings),
+            AgentSettings(
+                insecure=True, server=address, party="hospital-a", runtime="memory", **settings
+            ),
             MemoryRuntime(),
             clock=clock,
             random=lambda: 0.5,

@@ -111,7 +111,9 @@ async def test_an_agent_may_be_closed_before_it_runs_and_twice(tmp_path, server)
 async def test_many_agents_live_in_one_loop_with_a_connection_each(server):
     agents = [
         Agent(
-            AgentSettings(server=server.address, party="hospital-a", runtime="memory"),
+            AgentSettings(
+                insecure=True, server=server.address, party="hospital-a", runtime="memory"
+            ),
             MemoryRuntime(),
         )
         for _ in range(50)

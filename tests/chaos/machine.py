@@ -10,7 +10,7 @@ from flow_contract.assignments import Report
 from flow_contract.errors import PartyUnavailable, StaleLease
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.parties import Inventory
-from flow_contract.tasks import PartyData, StartParameters, TaskSpec
+from flow_contract.tasks import PartyData, TaskSpec
 from flow_server.hub.sessions import Session
 from flow_server.services.tasks import TaskService
 from tests.chaos.callers import LOCAL
@@ -166,11 +166,10 @@ class Reconcile(RuleBasedStateMachine):
     @rule(named=st.sets(parties, min_size=1))
     def start(self, named):
         named = sorted(named)
-        name = f"model {uuid.uuid4().hex[:12]}"
         task_id = self.served.do(
             TaskService(self.served.database).create(
                 TaskSpec(
-                    name=name,
+                    name=f"model {uuid.uuid4().hex[:12]}",
                     template_id=self.served.template_id,
                     remark="",
                     federate_data=tuple(
@@ -196,9 +195,7 @@ class Reconcile(RuleBasedStateMachine):
         draining = (self.drained | self.leaving) & set(named)
         again = uuid.uuid4().hex
         try:
-            self.served.do(
-                self.served.starts.start(task_id, StartParameters(), request_id=again, caller=LOCAL)
-            )
+            self.served.do(self.served.start(task_id, request_id=again))
         except PartyUnavailable:
             assert draining
         else:

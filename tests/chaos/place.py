@@ -34,7 +34,7 @@ _SERVER_ENV = {
     # Half of it is the lease.
     "FEDFLOW_SERVER_LOST_AFTER_S": str(2 * LEASE_S),
     # Agents here come back within a second.
-    "FEDFLOW_SERVER_RETURN_GRACE_S": "1",
+    "FEDFLOW_SERVER_RETURN_GRACE_S": "2.5",
     "FEDFLOW_SERVER_SWEEP_S": "0.2",
     "FEDFLOW_SERVER_RETENTION_SWEEP_S": "0.3",
     "FEDFLOW_SERVER_SHUTDOWN_GRACE_S": "0",
@@ -111,7 +111,8 @@ class Site:
     async def start(self) -> None:
         place = self._place
         await self.link.start()
-        arguments = ["agent", "--server", f"127.0.0.1:{self.link.port}", "--party", self.party]
+        arguments = ["agent", "--insecure", "--server", f"127.0.0.1:{self.link.port}"]
+        arguments += ["--party", self.party]
         arguments += ["--runtime", place.kind.runtime, "--state-dir", str(self.state_dir)]
         arguments += ["--data", f"d={self.data}", "--gpus", ",".join(GPUS)]
         arguments += ["--warm-sandboxes", "1"]

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from datetime import timedelta
 
+from flow_contract.tasks import StartParameters
 from flow_contract.templates import TemplateSpec
 from flow_server.hub.registry import Registry
 from flow_server.services.absences import AbsenceService
@@ -50,6 +51,9 @@ class Served:
 
     def do(self, work):
         return self.runner.run(work)
+
+    def start(self, task_id, *, request_id):
+        return self.starts.start(task_id, StartParameters(), request_id=request_id, caller=LOCAL)
 
     async def _begin(self):
         return asyncio.gather(self.reports.run(), self.starts.run())

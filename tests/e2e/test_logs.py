@@ -31,6 +31,7 @@ class Site:
             server=address,
             party="hospital-a",
             runtime="process",
+            insecure=True,
             state_dir=folder,
             first_backoff_s=0.05,
             max_backoff_s=0.2,

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from flow_server_sdk.cli.federation import ready
+from flow_server_sdk import known_servers
+from flow_server_sdk.cli.federation import profile, ready
 from flow_server_sdk.cli.federation.lines import MAX_LINE_BYTES, Console, LineSplitter, readable
 from flow_server_sdk.cli.federation.plan import Plan
 from flow_server_sdk.cli.lifeline import UnbreakableStream
+from flow_server_sdk.known_servers import Profile
 
 STATE = Path("/state")
 
 
 def test_the_server_gets_its_ports_and_its_folder():
-    command = Plan(parties=3, port=0, state_dir=STATE, parent_pid=7).server_command()
+    command = Plan(parties=3, port=0, state_dir=STATE, parent_pid=7, insecure=True).server_command()
     assert command == [
         *(sys.executable, "-P", "-m", "flow_server_sdk.cli", "--die-with-parent", "7", "server"),
         *("--state-dir", "/state/server"),
@@ -49,6 +51,7 @@ def test_an_agent_offers_the_common_data_and_its_own_and_stops_all_at_its_end():
         party_data={"party-2": {"scans": Path("/s")}},
         state_dir=STATE,
         log_level="debug",
+        insecure=True,
     )
     assert plan.party_ids == ["party-1", "party-2"]
     assert plan.agent_command("party-2", "127.0.0.1:5") == [
@@ -56,14 +59,65 @@ def test_an_agent_offers_the_common_data_and_its_own_and_stops_all_at_its_end():
         *("--state-dir", "/state/party-2"),
         *("--ready-file", "/state/party-2.ready.json"),
         *("--log-level", "debug"),
-        *("--server", "127.0.0.1:5"),
-        *("--party", "party-2"),
+        *("--insecure", "--server", "127.0.0.1:5", "--party", "party-2"),
         *("--runtime", "process"),
         *("--on-exit", "stop"),
         *("--data", "common=/c"),
         *("--data", "scans=/s"),
     ]
     assert "scans=/s" not in plan.agent_command("party-1", "127.0.0.1:5")
+
+
+def test_who_proves_itself_needs_no_address_and_no_name():
+    plan = Plan(parties=1, port=0, state_dir=STATE)
+    server, agent = plan.server_command(), plan.agent_command("party-1", "127.0.0.1:5")
+    assert server[(at := server.index("--agents-port")) : at + 2] == ["--agents-port", "0"]
+    assert {"--insecure"}.isdisjoint(server)
+    assert {"--insecure", "--server", "--party"}.isdisjoint(agent)
+    assert "--agents-port" not in Plan(parties=1, port=5000, state_dir=STATE).server_command()
+
+
+def test_a_party_reads_its_token_from_its_standard_input():
+    plan = Plan(parties=1, state_dir=STATE)
+    assert plan.enrol_command("party-1", "127.0.0.1:5")[4:] == [
+        *("agent", "enrol", "--again", "--server", "127.0.0.1:5", "--token", "-"),
+        *("--state-dir", "/state/party-1"),
+    ]
+
+
+def test_clients_know_a_federation_while_it_runs_and_what_they_knew_before_afterwards(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = known_servers.profiles_path()
+    ca = tmp_path / "ca.pem"
+    ca.touch()
+    ours = Profile(token_file=str(tmp_path / "token"), ca=str(ca))
+    with profile.published("127.0.0.1:5", ours):
+        assert known_servers.read_profiles(path) == {"127.0.0.1:5": ours, "localhost:5": ours}
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
+
+    others = {"flow.example.org:1235": Profile(ca="/ca.pem"), "127.0.0.1:5": Profile(ca=str(ca))}
+    known_servers.write_profiles(path, others)
+    with profile.published("127.0.0.1:5", ours):
+        assert known_servers.read_profiles(path)["127.0.0.1:5"] == ours
+    assert known_servers.read_profiles(path) == others
+
+
+def test_what_somebody_logged_in_to_meanwhile_stays_and_what_a_killed_one_left_goes(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = known_servers.profiles_path()
+    left = Profile(token_file=str(tmp_path / "gone"))
+    known_servers.write_profiles(path, {"127.0.0.1:5": left})
+    theirs = Profile(ca="/theirs")
+    with profile.published("127.0.0.1:5", Profile(token_file=str(tmp_path / "ours"))):
+        known_servers.write_profiles(
+            path, known_servers.read_profiles(path) | {"localhost:5": theirs}
+        )
+    assert known_servers.read_profiles(path) == {"localhost:5": theirs}
 
 
 def test_gpus_are_dealt_out_and_none_twice():

@@ -191,7 +191,11 @@ async def test_agents_hear_that_their_number_has_grown(server, connect):
 
 async def test_a_server_lets_its_agents_ping_as_often_as_they_like(server, sdk):
     settings = AgentSettings(
-        server=server.grpc_address, party="hospital-a", runtime="memory", keepalive_s=0.1
+        insecure=True,
+        server=server.grpc_address,
+        party="hospital-a",
+        runtime="memory",
+        keepalive_s=0.1,
     )
     agent = Agent(settings, MemoryRuntime())
     running = asyncio.create_task(agent.run())

@@ -13,7 +13,6 @@ import click
 from flow_server_sdk.cli import lifeline
 from flow_server_sdk.cli.federation.lines import Console
 from flow_server_sdk.cli.federation.plan import SERVER, Plan
-from flow_server_sdk.cli.federation.run import Broken, Federation
 
 MAX_PARTIES = 100
 
@@ -58,6 +57,9 @@ MAX_PARTIES = 100
     type=click.Path(dir_okay=False, path_type=Path),
     help='Write {"grpc": "host:port", "http": …, "parties": […]} here while all answer.',
 )
+@click.option(
+    "--insecure", is_flag=True, help="Plain text, and nobody proves who he is: no certificates."
+)
 @click.option("--log-json", is_flag=True, help="Show log lines as the JSON that they are.")
 @click.option(
     "--log-level",
@@ -76,6 +78,7 @@ def dev(
     gpus: str | None,
     state_dir: Path | None,
     ready_file: Path | None,
+    insecure: bool,
     log_json: bool,
     log_level: str,
 ) -> None:
@@ -83,7 +86,15 @@ def dev(
 
     The parties are party-1, party-2 and so on. Ctrl-C stops their workloads, the agents and the
     server, and removes what they kept unless --state-dir named a place for it.
+
+    All speak TLS. Clients of yours find certificate and token by themselves while it runs: they
+    stand in ~/.config/fedflow/servers.toml.
     """
+    from flow_server_sdk.cli.federation.run import (  # noqa: PLC0415 - --help must stay quick
+        Broken,
+        Federation,
+    )
+
     with _state_dir(state_dir) as folder:
         plan = Plan(
             parties=parties,
@@ -95,19 +106,17 @@ def dev(
             gpu_ids=_gpu_ids(gpus, parties),
             state_dir=folder,
             log_level=log_level,
+            insecure=insecure,
             parent_pid=os.getpid() if lifeline.AVAILABLE else None,
         )
         console = Console([SERVER, *plan.party_ids], as_json=log_json)
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
         try:
-            asyncio.run(_run(plan, console, ready_file))
+            federation = Federation(plan, console, ready_file=ready_file)
+            asyncio.run(federation.run())
         except Broken as problem:
             raise click.ClickException(f"{problem}.") from None
-
-
-async def _run(plan: Plan, console: Console, ready_file: Path | None) -> None:
-    await Federation(plan, console, ready_file=ready_file).run()
 
 
 @contextlib.contextmanager

@@ -27,11 +27,14 @@ def command(*arguments: object) -> list[str]:
     return start + [str(argument) for argument in arguments]
 
 
-def run(*arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a `fedflow` that is expected to end by itself."""
+def run(
+    *arguments: object, given: str = "", **settings: object
+) -> subprocess.CompletedProcess[str]:
+    """Run a `fedflow` that is expected to end by itself, with `given` on its standard input."""
     return subprocess.run(
         command(*arguments),
         env=environment(**settings),
+        input=given,
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -66,7 +66,7 @@ class Site(Child):
     def begin(self) -> None:
         """Start the agent and don't wait until it is connected."""
         self.launch(
-            "agent", "--server", self._server.address, "--party", self.party,
+            "agent", "--insecure", "--server", self._server.address, "--party", self.party,
             "--state-dir", self._state_dir, "--data", f"scans={self.data}", *self._options,
         )  # fmt: skip
 

@@ -23,6 +23,8 @@ def server(database_url, tmp_path):
 async def set_revision(url, revision):
     connection = await asyncpg.connect(url)
     await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
+    # And it asks for code of its own time.
+    await connection.execute("UPDATE compatibility SET oldest_code = $1", revision)
     await connection.close()
 
 
@@ -71,9 +73,9 @@ def test_a_port_that_is_taken_is_named_in_one_sentence(database_url, option):
         (["--port", "70000"], "--port"),
         (["--port", "many"], "--port"),
         (["--insecure", "--database-url", "mysql://somewhere/else"], "postgresql://"),
-        (["--insecure", "--host", "10.0.0.1"], "--insecure serves this machine alone"),
+        (["--insecure", "--host", "10.0.0.1"], "--insecure: it serves this machine alone"),
         (["--tls-cert", "server.pem"], "--tls-key"),
-        (["--agents-address", "somewhere"], "--agents-address must be host:port"),
+        (["--agents-address", "somewhere"], "--agents-address: must be host:port"),
     ],
 )
 def test_a_server_option_that_can_not_be_is_named(arguments, words):
@@ -97,7 +99,7 @@ def test_a_server_option_that_can_not_be_is_named(arguments, words):
     ],
 )
 def test_an_agent_option_that_can_not_be_is_named_and_all_at_once(arguments, words):
-    ended = run("agent", *arguments)
+    ended = run("agent", "--insecure", *arguments)
     assert ended.returncode == 2
     for each in words:
         assert each in ended.stderr
@@ -125,7 +127,8 @@ def test_a_second_agent_in_the_same_directory_ends_at_once(server, tmp_path):
     first.start()
     try:
         ended = run(
-            "agent", "--server", server.address, "--party", "hospital-a", "--runtime", "process",
+            "agent", "--insecure", "--server", server.address, "--party", "hospital-a",
+            "--runtime", "process",
             "--state-dir", tmp_path / "state",
         )  # fmt: skip
         assert ended.returncode == 1
@@ -137,7 +140,7 @@ def test_a_second_agent_in_the_same_directory_ends_at_once(server, tmp_path):
 
 def test_an_agent_that_finds_no_engine_says_so(tmp_path):
     ended = run(
-        "agent", "--server", "127.0.0.1:1", "--party", "a", "--runtime", "docker",
+        "agent", "--insecure", "--server", "127.0.0.1:1", "--party", "a", "--runtime", "docker",
         "--state-dir", tmp_path, DOCKER_HOST=f"unix://{tmp_path}/no.sock",
     )  # fmt: skip
     assert ended.returncode == 1

@@ -21,15 +21,23 @@ class Child:
         self.ended: asyncio.Task[int] = asyncio.create_task(self._watch(), name=name)
 
     @classmethod
-    async def start(cls, name: str, command: list[str], console: Console) -> "Child":
-        """Start a child in a session of its own: Ctrl-C reaches us, and we choose the order."""
+    async def start(
+        cls, name: str, command: list[str], console: Console, *, given: bytes = b""
+    ) -> "Child":
+        """Start a child in a session of its own: Ctrl-C reaches us, and we choose the order.
+
+        It reads `given`, which must be small, and then the end of its input.
+        """
         process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
+        if process.stdin is not None:
+            process.stdin.write(given)
+            process.stdin.close()
         return cls(name, process, console)
 
     @property

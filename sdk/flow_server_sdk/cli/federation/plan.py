@@ -28,11 +28,31 @@ class Plan:
     state_dir: Path
     log_level: str = "info"
     parent_pid: int | None = None
+    insecure: bool = False
 
     @property
     def party_ids(self) -> list[str]:
         """The parties' ids, `party-1` to `party-n`."""
         return [f"party-{number}" for number in range(1, self.parties + 1)]
+
+    @property
+    def pki(self) -> Path:
+        """Where `fedflow server init` puts the server's certificates."""
+        return self.state_dir / SERVER / "pki"
+
+    @property
+    def ca(self) -> Path:
+        """By what clients know the server."""
+        return self.pki / "ca.pem"
+
+    @property
+    def admin_token(self) -> Path:
+        """The file with the first administrator's token."""
+        return self.pki / "admin.token"
+
+    def is_enrolled(self, party: str) -> bool:
+        """Say whether an earlier run has given this party's agent an identity."""
+        return (self.state_dir / party / "identity").exists()
 
     def ready_file(self, name: str) -> Path:
         """Where server or agent says that it is ready."""
@@ -45,18 +65,30 @@ class Plan:
         return [
             *self._fedflow("server", SERVER),
             # All on this machine: it serves its loopback only, in plain text.
-            "--insecure",
+            *(["--insecure"] if self.insecure else self._agents_port()),
             *("--host", self.host),
             *("--port", str(self.port)),
             *([] if http_port is None else ["--http-port", str(http_port)]),
+        ]
+
+    def init_command(self) -> list[str]:
+        """Return the command that makes the server's certificates."""
+        return [*self._start(), "server", "init", *("--state-dir", str(self.state_dir / SERVER))]
+
+    def enrol_command(self, party: str, server: str) -> list[str]:
+        """Return the command that reads a token and gives this party's agent its identity."""
+        return [
+            *(*self._start(), "agent", "enrol", "--again"),
+            *("--server", server),
+            *("--token", "-"),
+            *("--state-dir", str(self.state_dir / party)),
         ]
 
     def agent_command(self, party: str, server: str) -> list[str]:
         """Return the command line of one party's agent, which dials `server` (host:port)."""
         command = [
             *self._fedflow("agent", party),
-            *("--server", server),
-            *("--party", party),
+            *(["--insecure", "--server", server, "--party", party] if self.insecure else []),
             *("--runtime", self.runtime),
             *("--on-exit", "stop"),
         ]
@@ -72,11 +104,17 @@ class Plan:
         # All agents are on one machine: a GPU that two of them offered would be used twice.
         return self.gpu_ids[self.party_ids.index(party) :: self.parties]
 
-    def _fedflow(self, command: str, name: str) -> list[str]:
+    def _agents_port(self) -> list[str]:
+        return ["--agents-port", "0"] if self.port == 0 else []
+
+    def _start(self) -> list[str]:
         tie = [] if self.parent_pid is None else ["--die-with-parent", str(self.parent_pid)]
+        # -P: a file in the working directory must not stand in for a library.
+        return [sys.executable, "-P", "-m", "flow_server_sdk.cli", *tie]
+
+    def _fedflow(self, command: str, name: str) -> list[str]:
         return [
-            # -P: a file in the working directory must not stand in for a library.
-            *(sys.executable, "-P", "-m", "flow_server_sdk.cli", *tie, command),
+            *(*self._start(), command),
             *("--state-dir", str(self.state_dir / name)),
             *("--ready-file", str(self.ready_file(name))),
             *("--log-level", self.log_level),

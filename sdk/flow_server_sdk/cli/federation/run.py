@@ -1,14 +1,18 @@
 """The life of a federation: server, then agents, then ready; agents, then server, then gone."""
 
 import asyncio
+import contextlib
 import signal
 import time
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
-from flow_server_sdk.cli.federation import ready
+from flow_server_sdk.cli.federation import enrolling, profile, ready
 from flow_server_sdk.cli.federation.child import Child
 from flow_server_sdk.cli.federation.lines import Console
 from flow_server_sdk.cli.federation.plan import SERVER, Plan
+from flow_server_sdk.known_servers import Profile
 
 READY_S = 180.0
 AGENT_STOP_S = 90.0
@@ -72,9 +76,13 @@ class Federation:
         for name in (SERVER, *plan.party_ids):
             # One that a killed predecessor left behind speaks of ports long gone.
             plan.ready_file(name).unlink(missing_ok=True)
+        if not plan.insecure:
+            await self._unless_stopped(enrolling.init(plan), stop_asked)
         await self._start(SERVER, plan.server_command())
         await self._until_ready([SERVER], stop_asked)
         addresses = ready.read(plan.ready_file(SERVER))
+        if not plan.insecure:
+            await self._unless_stopped(enrolling.enrol_all(plan, addresses["grpc"]), stop_asked)
         for party in plan.party_ids:
             await self._start(party, plan.agent_command(party, addresses["grpc"]))
         await self._until_ready(plan.party_ids, stop_asked)
@@ -83,11 +91,42 @@ class Federation:
             "http": addresses["http"],
             "parties": plan.party_ids,
         }
-        with ready.published(self._ready_file, content):
+        if not plan.insecure:
+            content |= {"ca": str(plan.ca), "token_file": str(plan.admin_token)}
+        with self._known(addresses["grpc"]), ready.published(self._ready_file, content):
             self._console.note(
                 f"ready: {', '.join(plan.party_ids)} at {addresses['grpc']}; Ctrl-C stops all"
             )
             await self._news(stop_asked, timeout_s=None)
+
+    @contextlib.contextmanager
+    def _known(self, address: str) -> Iterator[None]:
+        if self._plan.insecure:
+            yield
+            return
+        ours = Profile(token_file=str(self._plan.admin_token), ca=str(self._plan.ca))
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(profile.published(address, ours))
+            except (OSError, ValueError) as error:
+                # The federation is none the worse; its clients need --ca and a token.
+                self._console.note(f"clients are not told of it: {error}")
+            yield
+
+    async def _unless_stopped(
+        self, work: Coroutine[Any, Any, None], stop_asked: "asyncio.Task[bool]"
+    ) -> None:
+        """Wait for the work; give it up when somebody wants the end, or a child has ended."""
+        working = asyncio.create_task(work)
+        try:
+            while not working.done():
+                await self._news(stop_asked, working, timeout_s=None)
+            working.result()
+        except enrolling.NotEnrolled as error:
+            raise Broken(str(error).rstrip(".")) from None
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
     async def _start(self, name: str, command: list[str]) -> None:
         self._children.append(await Child.start(name, command, self._console))
@@ -100,10 +139,16 @@ class Federation:
             # Nothing tells of a file but looking; all else wakes us at once.
             await self._news(stop_asked, timeout_s=_LOOK_S)
 
-    async def _news(self, stop_asked: "asyncio.Task[bool]", *, timeout_s: float | None) -> None:
+    async def _news(
+        self,
+        stop_asked: "asyncio.Task[bool]",
+        *others: "asyncio.Task[Any]",
+        timeout_s: float | None,
+    ) -> None:
         ended = {child.ended: child for child in self._children}
+        awaited: set[asyncio.Task[Any]] = {stop_asked, *ended, *others}
         done, _ = await asyncio.wait(
-            {stop_asked, *ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            awaited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
         if stop_asked in done:
             raise _StopAsked

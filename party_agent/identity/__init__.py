@@ -1,0 +1,1 @@
+"""Who this site is: its key and certificate, how it gets them, and how they are renewed."""
