@@ -160,7 +160,9 @@ def is_loopback(target: str) -> bool:
 # Where an option is not called as its setting.
 _OPTIONS = {"drain_on_exit": "drain"}
 # What only the environment can set.
-_VARIABLES = frozenset({"keepalive_s", "first_backoff_s", "max_backoff_s"})
+_VARIABLES = frozenset(
+    {"keepalive_s", "first_backoff_s", "max_backoff_s", "log_bytes_per_run", "log_bytes_of_site"}
+)
 
 
 def inherited_environment() -> Mapping[str, str]:
