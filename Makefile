@@ -1,10 +1,11 @@
 # make demo   the main job: three parties train on their own data (WORKLOAD=torch|numpy)
 # make test   everything, installing what it needs; PYTEST_ARGS are passed on
-# make check  lint, types, import contracts, generated code
+# make check  lint, types, import contracts, generated code, dependencies
 # make bench  the measurements, one table (ONLY=start|fanout|idle|latency|recovery|throughput for a part,
 #             BENCH_ARGS="--write docs/benchmarks.md" to keep it)
 # make chaos  seeded faults over real processes, engines and packets (COUNT=300, or SEEDS=1,1:2 again,
 #             1:2 being seed 2 of the draw's version 1), and the model
+# make fuzz   changed, cut and made-up messages for every call and for agents (COUNT=100000)
 # make proto  sdk/flow_wire from proto/
 # make clean  remove what make made in this folder; images stay with the engine
 
@@ -13,13 +14,13 @@ WORKLOAD ?= torch
 PYTEST_ARGS ?=
 ONLY ?=
 BENCH_ARGS ?=
-COUNT ?= 300
+COUNT ?=
 SEEDS ?=
 PYTHON_BIN = $(VENV)/bin/python
 
 export VENV
 
-.PHONY: demo test check bench chaos proto clean venv engine images
+.PHONY: demo test check bench chaos fuzz proto clean venv engine images
 .DEFAULT_GOAL := demo
 
 demo: venv engine
@@ -33,6 +34,7 @@ check: venv
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	PYTHONPATH=sdk:. $(VENV)/bin/lint-imports
+	$(PYTHON_BIN) scripts/dependency_check.py
 	$(PYTHON_BIN) -m pytest -q tests/arch
 
 bench: venv engine images
@@ -40,7 +42,10 @@ bench: venv engine images
 
 chaos: venv engine
 	$(if $(SEEDS),,CHAOS_MODEL_STEPS=5000 $(PYTHON_BIN) -m pytest -q tests/chaos/test_model.py)
-	PYTHONPATH=sdk:. $(PYTHON_BIN) -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS),--count $(COUNT))
+	PYTHONPATH=sdk:. $(PYTHON_BIN) -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS),--count $(or $(COUNT),300))
+
+fuzz: venv
+	PYTHONPATH=sdk:. $(PYTHON_BIN) -m tests.security.fuzz --count $(or $(COUNT),100000)
 
 proto: venv
 	scripts/proto.sh sdk

@@ -12,8 +12,10 @@ import structlog
 
 from flow_server.accounts import issuer_of, make_first_admin
 from flow_server.gateways.http import HttpServer, make_app
+from flow_server.grpc_api.rates import Counter
 from flow_server.grpc_api.server import GrpcServer
 from flow_server.identities import open_material
+from flow_server.limits import call_limits, transport_limits
 from flow_server.loops.duties import revive_database
 from flow_server.loops.supervisor import Duty, keep_going
 from flow_server.parts import Parts
@@ -86,9 +88,14 @@ class FlowServer:
             agents_port=self._settings.agents_port,
             security=None if material is None else material.security,
             keepalive_s=self._settings.keepalive_s,
+            limits=transport_limits(self._settings),
+            counter=Counter(call_limits(self._settings)),
         )
         http_server = HttpServer(
-            make_app(parts.check_ready), host=self._settings.host, port=self._settings.http_port
+            make_app(parts.check_ready),
+            host=self._settings.host,
+            port=self._settings.http_port,
+            max_connections=self._settings.http_connections,
         )
         self._stack.push_async_callback(http_server.aclose)
         self._begin(parts.duties)
@@ -101,6 +108,7 @@ class FlowServer:
         self._stack.push_async_callback(
             grpc_server.aclose, self._settings.shutdown_grace_s, parts.send_away
         )
+        self._begin({"ports": grpc_server.keep})
         self.grpc_address = f"{grpc_server.host}:{grpc_server.port}"
         self.agents_address = f"{grpc_server.host}:{grpc_server.agents_port}"
         self.http_address = f"{http_server.host}:{http_server.port}"

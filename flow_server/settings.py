@@ -68,6 +68,25 @@ class ServerSettings(BaseSettings):
     retention_days: float = Field(default=90, ge=0)
     retention_runs_per_task: int = Field(default=100, ge=0)
     retention_sweep_s: float = Field(default=3600, gt=0)
+    # What callers may do; docs/security.md says what each is against. The counts by address,
+    # token and party are off with `insecure`; 0 turns one off.
+    max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=1024 * 1024, le=256 * 1024 * 1024)
+    max_metadata_bytes: int = Field(default=16 * 1024, ge=4 * 1024, le=1024 * 1024)
+    max_streams_per_connection: int = Field(default=1000, ge=10)
+    max_connections: int = Field(default=20_000, ge=10)
+    handshake_timeout_s: float = Field(default=10, ge=0.1)
+    # Of a connection without a call, after its handshake.
+    connection_idle_s: float = Field(default=120, ge=0.1)
+    # Of a call without its request.
+    request_timeout_s: float = Field(default=30, ge=0.1)
+    calls_per_token_per_s: float = Field(default=100, ge=0)
+    calls_per_token_burst: int = Field(default=300, ge=1)
+    calls_per_address_per_s: float = Field(default=500, ge=0)
+    calls_per_address_burst: int = Field(default=2000, ge=1)
+    calls_per_address_at_once: int = Field(default=2000, ge=0)
+    connects_per_party_per_min: float = Field(default=60, ge=0)
+    wrong_enrolments_per_address_per_min: float = Field(default=30, ge=0)
+    http_connections: int = Field(default=200, ge=1)
     # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.
     oidc_issuer: str = ""
     oidc_audience: str = ""

@@ -37,6 +37,7 @@ ACKNOWLEDGEMENT_DEADLINE_S = 60.0
 # Party-run ids become directory and container names.
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
+_NO_MESSAGE = "the server sent bytes that are no message"
 _Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ServerMessage]
 
 log = structlog.get_logger()
@@ -229,8 +230,7 @@ class Link:
             case "pace":
                 self._backoff.spread(message.pace.reconnect_spread_ms / 1000)
             case other:
-                # A newer server may say more than this agent knows.
-                log.debug("message_ignored", body=other)
+                log.debug("message_ignored", body=other)  # a newer server may say more
 
     def _take(self, wire: agents_pb2.Assignments) -> None:
         self._parts.extend(wire.assignments)
@@ -286,8 +286,8 @@ class Link:
 
 async def _read(call: _Call) -> agents_pb2.ServerMessage:
     message = await call.read()
-    if message is grpc.aio.EOF:
-        raise SessionEnded("the server closed the stream")
+    if message is grpc.aio.EOF or message is None:
+        raise SessionEnded(_NO_MESSAGE if message is None else "the server closed the stream")
     return cast(agents_pb2.ServerMessage, message)
 
 

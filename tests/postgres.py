@@ -30,7 +30,7 @@ from flow_server.storage.pg_binaries import choose, installed
 
 _TEMPLATE = "fedflow_template"
 # Nothing of a test survives a power cut, and nothing needs to.
-_SETTINGS = {
+SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -106,7 +106,7 @@ class Cluster:
 def cluster() -> Iterator[Cluster]:
     # Not pytest's own directory: that is closed to the account that PostgreSQL runs as.
     directory = Path(tempfile.mkdtemp(prefix="fedflow-tests-"))
-    postgres = EmbeddedPostgres(directory, extra_settings=_SETTINGS)
+    postgres = EmbeddedPostgres(directory, extra_settings=SETTINGS)
     try:
         yield Cluster(asyncio.run(postgres.start()))
     finally:

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from flow_contract.errors import InvalidArgument, Unavailable
+from flow_server.gateways.impatient import KEEP_ALIVE_S, MAX_HEAD_BYTES, ImpatientProtocol
 
 
 def make_app(check_ready: Callable[[], Awaitable[None]]) -> Starlette:
@@ -43,13 +44,26 @@ class _Quiet(uvicorn.Server):
 
 
 class HttpServer:
-    """Listens on one address. `port` is the real one, also when 0 was asked for."""
+    """Listens on one address. `port` is the real one, also when 0 was asked for.
 
-    def __init__(self, app: Starlette, *, host: str, port: int) -> None:
+    Beyond `max_connections` the answer is 503. A connection that does not bring a whole request in
+    time is closed, see `impatient`.
+    """
+
+    def __init__(self, app: Starlette, *, host: str, port: int, max_connections: int) -> None:
         self._socket = _listen(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            http=ImpatientProtocol,
+            limit_concurrency=max_connections,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        )
         self._server = _Quiet(config)
         self._serving: asyncio.Task[None] | None = None
 

@@ -3,25 +3,34 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from flow_contract.errors import InvalidArgument
 from flow_server.grpc_api.agents import AgentServicer
 from flow_server.grpc_api.audit import AuditServicer
 from flow_server.grpc_api.auditing import Auditor
 from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.enrolment import EnrolmentServicer
+from flow_server.grpc_api.intake import IntakeInterceptor
 from flow_server.grpc_api.interceptor import ErrorInterceptor
+from flow_server.grpc_api.listener import Listener
 from flow_server.grpc_api.logs import LogServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
+from flow_server.grpc_api.rates import Counter
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
-from flow_server.grpc_api.transport import Security, agents_credentials, users_credentials
+from flow_server.grpc_api.transport import (
+    Security,
+    TransportLimits,
+    agents_credentials,
+    options_of,
+    users_credentials,
+)
 from flow_server.grpc_api.users import UserServicer
 from flow_wire import (
     agents_pb2,
@@ -44,15 +53,14 @@ from flow_wire import (
     users_pb2_grpc,
 )
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-
 _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     # An idle site sends no data; by default only the first two pings would go out in time.
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Of pings that come faster; any header or data sent forgives them all. An agent pings twice
+    # a minute, so only a flood is ended.
+    ("grpc.http2.max_ping_strikes", 100),
     # How much an answer may be is its reader's to say; what goes to agents comes in parts.
     ("grpc.max_send_message_length", -1),
     # Two servers on one port would share its connections at random.
@@ -70,6 +78,9 @@ _SERVICES = (
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
+
+# "" is the server as a whole.
+_NAMES = ("", *(service.full_name for service in _SERVICES))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,60 +115,49 @@ class GrpcServer:
         agents_port: int,
         security: Security | None,
         keepalive_s: float,
+        limits: TransportLimits,
+        counter: Counter,
     ) -> None:
         interceptors: list[grpc.aio.ServerInterceptor] = [
-            ErrorInterceptor(entrance.admit, auditor.note_end)
+            IntakeInterceptor(counter, request_timeout_s=limits.request_timeout_s),
+            ErrorInterceptor(entrance.admit, auditor.note_end),
         ]
         if security is not None:
             interceptors.append(PortInterceptor())
-        self._server = grpc.aio.server(
-            interceptors=interceptors, options=(*_OPTIONS, *_keepalive(keepalive_s))
-        )
+        options = (*_OPTIONS, *_keepalive(keepalive_s), *options_of(limits))
         self._health = health.aio.HealthServicer()
-        templates_pb2_grpc.add_TemplateServiceServicer_to_server(servicers.templates, self._server)
-        tasks_pb2_grpc.add_TaskServiceServicer_to_server(servicers.tasks, self._server)
-        runs_pb2_grpc.add_RunServiceServicer_to_server(servicers.runs, self._server)
-        parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, self._server)
-        agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, self._server)
-        enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, self._server)
-        logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, self._server)
-        users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, self._server)
-        audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [service.full_name for service in _SERVICES]
-        reflection.enable_server_reflection(
-            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
-        )
-        self._names = ["", *names]
-        self.host = host
-        if security is None:
-            self.port = self.agents_port = self._bind(host, port, None, option="port")
-        else:
-            self.port = self._bind(host, port, users_credentials(security), option="port")
-            self.agents_port = self._bind(
-                host, agents_port, agents_credentials(security), option="agents-port"
-            )
 
-    def _bind(
-        self, host: str, port: int, credentials: grpc.ServerCredentials | None, *, option: str
-    ) -> int:
-        address = _address(host, port)
-        try:
-            if credentials is None:
-                return int(self._server.add_insecure_port(address))
-            return int(self._server.add_secure_port(address, credentials))
-        except RuntimeError:
-            raise InvalidArgument(
-                f"--{option}: can't listen on {address}; another process may be using "
-                "it, so choose another port or 0 for any",
-                field=option.replace("-", "_"),
-            ) from None
+        def make() -> grpc.aio.Server:
+            server = grpc.aio.server(interceptors=interceptors, options=options)
+            _add(servicers, self._health, server)
+            return server
+
+        self.host = host
+        users = None if security is None else partial(users_credentials, security)
+        self._listeners = [Listener(make, host=host, port=port, credentials=users, option="port")]
+        if security is not None:
+            # Another server, so that what users send never ends an agent's connection.
+            self._listeners.append(
+                Listener(
+                    make,
+                    host=host,
+                    port=agents_port,
+                    credentials=partial(agents_credentials, security),
+                    option="agents-port",
+                )
+            )
+        self.port, self.agents_port = self._listeners[0].port, self._listeners[-1].port
 
     async def start(self) -> None:
         """Begin to serve."""
-        await self._server.start()
-        for name in self._names:
+        for listener in self._listeners:
+            await listener.start()
+        for name in _NAMES:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def keep(self) -> None:
+        """See to it, for ever, that the ports stay open."""
+        await asyncio.gather(*(listener.keep() for listener in self._listeners))
 
     async def aclose(self, grace_s: float, end_streams: Callable[[], None]) -> None:
         """Refuse new calls, give running ones `grace_s` seconds, end. May be called twice.
@@ -166,11 +166,29 @@ class GrpcServer:
         new ones are taken, so that who is sent away goes elsewhere.
         """
         await self._health.enter_graceful_shutdown()
-        stopping = asyncio.ensure_future(self._server.stop(grace_s))
-        # One turn of the loop: the listening socket is closed before anybody is sent away.
+        stopping = asyncio.gather(*(listener.stop(grace_s) for listener in self._listeners))
+        # One turn of the loop: the listening sockets are closed before anybody is sent away.
         await asyncio.sleep(0)
         end_streams()
         await stopping
+
+
+def _add(
+    servicers: Servicers, health_servicer: health.aio.HealthServicer, server: grpc.aio.Server
+) -> None:
+    templates_pb2_grpc.add_TemplateServiceServicer_to_server(servicers.templates, server)
+    tasks_pb2_grpc.add_TaskServiceServicer_to_server(servicers.tasks, server)
+    runs_pb2_grpc.add_RunServiceServicer_to_server(servicers.runs, server)
+    parties_pb2_grpc.add_PartyServiceServicer_to_server(servicers.parties, server)
+    agents_pb2_grpc.add_AgentServiceServicer_to_server(servicers.agents, server)
+    enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicers.enrolment, server)
+    users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
+    audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
+    logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        [*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
 
 
 def _keepalive(every_s: float) -> tuple[tuple[str, int], ...]:
@@ -184,7 +202,3 @@ def _keepalive(every_s: float) -> tuple[tuple[str, int], ...]:
         # keepalive's own time-out says.
         ("grpc.http2.ping_timeout_ms", every_ms),
     )
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

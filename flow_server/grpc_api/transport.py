@@ -1,4 +1,7 @@
-"""How the two ports are secured: the server's certificate at both, the party's at one."""
+"""How the two ports are secured, and what one connection may ask of them.
+
+The server's certificate is shown at both, the party's asked for at one.
+"""
 
 from dataclasses import dataclass
 
@@ -13,6 +16,36 @@ class Security:
 
     certificate: ServerCertificate
     party_ca_pem: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransportLimits:
+    """What one connection may ask for, kept below Python but for the request's time."""
+
+    max_message_bytes: int
+    max_metadata_bytes: int
+    max_streams_per_connection: int
+    max_connections: int
+    handshake_timeout_s: float
+    connection_idle_s: float
+    request_timeout_s: float
+
+
+def options_of(limits: TransportLimits) -> tuple[tuple[str, int], ...]:
+    """Return them as gRPC's C core names them."""
+    return (
+        ("grpc.max_receive_message_length", limits.max_message_bytes),
+        # Between the soft one and the absolute one the core refuses by chance.
+        ("grpc.max_metadata_size", limits.max_metadata_bytes),
+        ("grpc.absolute_max_metadata_size", limits.max_metadata_bytes),
+        ("grpc.max_concurrent_streams", limits.max_streams_per_connection),
+        # Of each port.
+        ("grpc.max_allowed_incoming_connections", limits.max_connections),
+        # TCP, TLS and HTTP/2's first frames.
+        ("grpc.server_handshake_timeout_ms", round(limits.handshake_timeout_s * 1000)),
+        # An agent and a wait are calls, so their connections are never idle.
+        ("grpc.max_connection_idle_ms", round(limits.connection_idle_s * 1000)),
+    )
 
 
 def users_credentials(security: Security) -> grpc.ServerCredentials:

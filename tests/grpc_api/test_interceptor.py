@@ -31,11 +31,16 @@ async def admit(_method, _context):
     pass
 
 
+async def note(*_end):
+    pass
+
+
 async def wrapped(handle):
     async def continuation(_details):
         return grpc.unary_stream_rpc_method_handler(handle)
 
-    return (await ErrorInterceptor(admit).intercept_service(continuation, Details)).unary_stream
+    interceptor = ErrorInterceptor(admit, note)
+    return (await interceptor.intercept_service(continuation, Details)).unary_stream
 
 
 @pytest.fixture
