@@ -22,6 +22,7 @@ from flow_server.parts import Parts
 from flow_server.settings import ServerSettings
 from flow_server.storage import schema
 from flow_server.storage.address import Address, parse
+from flow_server.storage.blobs import open_blobs
 from flow_server.storage.database import Database
 from flow_server.storage.embedded import EmbeddedPostgres, home_in
 from flow_server.storage.engine import ANSWER_TIMEOUT_S, make_engine, wait_for_database
@@ -58,6 +59,8 @@ class FlowServer:
     async def _start(self) -> None:
         # First: who has no certificates yet should not wait for a database to hear of it.
         material = None if self._settings.insecure else open_material(self._settings)
+        state_dir = self._settings.state_dir or default_state_dir()
+        blobs = open_blobs(self._settings.blob_url, state_dir / "blobs")
         address = await self._open_database()
         if self._settings.database_url is None:
             await _migrate(address)
@@ -74,7 +77,7 @@ class FlowServer:
         issuer = issuer_of(self._settings)
         if issuer is not None:
             self._stack.push_async_callback(issuer.aclose)
-        parts = Parts(database, address, self._settings, material, issuer)
+        parts = Parts(database, blobs, address, self._settings, material=material, issuer=issuer)
         await make_first_admin(database, self._settings)
         grpc_server = GrpcServer(
             parts.servicers,

@@ -22,6 +22,7 @@ from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.grpc_api.users import UserServicer
 from flow_server.hub.registry import Registry
 from flow_server.identities import Material, utc_now
+from flow_server.log_parts import make_log_parts
 from flow_server.loops.duties import (
     delete_old_runs,
     listen_for_changes,
@@ -53,6 +54,7 @@ from flow_server.services.vigil import Vigil
 from flow_server.services.watches import WaitService, Watches
 from flow_server.settings import ServerSettings
 from flow_server.storage.address import Address
+from flow_server.storage.blobs import Blobs
 from flow_server.storage.changes import Listener
 from flow_server.storage.database import Database
 
@@ -65,8 +67,10 @@ class Parts:
     def __init__(
         self,
         database: Database,
+        blobs: Blobs,
         address: Address,
         settings: ServerSettings,
+        *,
         material: Material | None,
         issuer: Issuer | None,
     ) -> None:
@@ -74,6 +78,7 @@ class Parts:
         self.listening = asyncio.Event()
         registry = self._registry = Registry(settings.reconnect_spread_s)
         watches = self._watches = Watches()
+        logs = self._logs = make_log_parts(database, blobs, settings, tasks_watched=watches)
         parties = self._parties = PartyService(
             database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
@@ -94,6 +99,7 @@ class Parts:
         retries = RetryService(database)
         retention = RetentionService(
             database,
+            blobs,
             age=timedelta(days=settings.retention_days),
             runs_per_task=settings.retention_runs_per_task,
         )
@@ -121,12 +127,14 @@ class Parts:
             enrolment=EnrolmentServicer(enrolments),
             users=UserServicer(UserService(database), TokenService(database)),
             audit=AuditServicer(audit),
+            logs=logs.servicer,
         )
 
         def changed_identity(subject: str) -> None:
             # In this order: who is woken asks again, and must not be told what was believed.
             sign_in.changed(subject)
             watches.wake_caller(subject)
+            logs.watched.wake_caller(subject)
             admissions.wake(subject)
 
         def make_listener() -> Listener:
@@ -135,6 +143,7 @@ class Parts:
                 on_desired=delivery.wake_run,
                 on_observed=watches.wake,
                 on_identity=changed_identity,
+                on_logs=logs.watched.wake,
             )
 
         self.duties: dict[str, Duty] = {
@@ -142,6 +151,7 @@ class Parts:
             "task_reads": tasks.run,
             "reports": reports.run,
             "audit": audit.run,
+            "logs": logs.pushes.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(
                 parties, registry, admissions, vigil, every_s=settings.lease_renewal_s
@@ -154,7 +164,7 @@ class Parts:
             "changes": lambda: listen_for_changes(
                 make_listener,
                 delivery=delivery,
-                watches=watches,
+                watches=(watches, logs.watched),
                 admissions=admissions,
                 sign_in=sign_in,
                 registry=registry,
@@ -169,6 +179,7 @@ class Parts:
             Unavailable("the server is shutting down; dial again", kind=Kind.SERVER)
         )
         self._watches.close()
+        self._logs.close()
 
     async def check_ready(self) -> None:
         """Reach the database. Raises Unavailable."""

@@ -66,6 +66,11 @@ import click
     help='Write {"grpc": "host:port", "agents": …, "http": …, "tls": …} here once it serves.',
 )
 @click.option(
+    "--blob-url",
+    metavar="URL",
+    help="Where logs and outputs lie, s3://bucket/folder.  [default: blobs in the state directory]",
+)
+@click.option(
     "--lost-after-s",
     type=float,
     metavar="SECONDS",

@@ -45,6 +45,11 @@ class ServerSettings(BaseSettings):
     # None means the embedded PostgreSQL.
     database_url: SecretStr | None = None
     state_dir: Path | None = None
+    # Where logs and outputs lie: s3://bucket/folder and the like. None means `blobs` in the state
+    # directory. All replicas need the same.
+    blob_url: str | None = None
+    # Of one party run's log; the rest stays at its site.
+    log_bytes_per_party_run: int = Field(default=1024**3, ge=0)
     ready_file: Path | None = None
     database_connections: int = Field(default=10, ge=3, le=1000)
     # An agent that is dead for longer counts as absent, and what it ran as lost.

@@ -13,6 +13,7 @@ from typing import NoReturn
 from flow_contract.lifecycle import PartyRunState
 from party_agent.clock import Clock
 from party_agent.disk import Disk
+from party_agent.logs_out.spools import Spools
 from party_agent.policy import decide
 from party_agent.policy.rules import Rules
 from party_agent.policy.site import Site, check, names_data
@@ -35,12 +36,14 @@ class Admission:
         policy: PolicySource,
         outputs: Path | None,
         api: Path | None = None,
+        logs: Spools | None = None,
         held: Callable[[], Iterable[Unit]],
     ) -> None:
         self._site = site
         self._policy = policy
         self._outputs = outputs
         self._api = api
+        self._logs = logs
         self._held = held
         self._disk = Disk()
 
@@ -99,6 +102,7 @@ class Admission:
             unit.status.gpu_ids,
             self._outputs,
             api=self._api,
+            logs=self._logs,
             is_judged=state is PartyRunState.LAUNCHING,
         )
 

@@ -25,6 +25,8 @@ from party_agent.gpus import GpuInventory
 from party_agent.identity.doors import door_of
 from party_agent.identity.renewal import Renewal
 from party_agent.link import Link
+from party_agent.logs_out.pusher import LogPusher
+from party_agent.logs_out.spools import spools_of
 from party_agent.metric_push import MetricPush
 from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
@@ -89,6 +91,7 @@ class Agent:
         # What the memory runtime runs are scripts that can call nobody.
         api_dir = state_dir.absolute() if state_dir and runtime.name != "memory" else None
         api = ApiHost(api_dir, clock.now)
+        spools = spools_of(settings)
         self.units = Units(
             site=site,
             policy=policy,
@@ -100,6 +103,7 @@ class Agent:
             contact=contact,
             outputs=outputs,
             api=api,
+            logs=spools,
         )
         self._retention = Retention(
             keep=Keep(
@@ -114,6 +118,9 @@ class Agent:
             outputs=outputs,
         )
         door = door_of(settings, clock)
+        self._logs = LogPusher(
+            settings, door, spools, may_write=self._may_write, clock=clock, random=random
+        )
         self._control = Control(units=self.units, state_dir=state_dir)
         self._link = Link(
             target=settings.server,
@@ -208,6 +215,7 @@ class Agent:
                 self._link.run(),
                 self._say_ready(),
                 self._retention.run(),
+                self._logs.run(),
                 *([] if self._renewal is None else [self._renewal.run()]),
                 self._control.run(),
             )
@@ -244,6 +252,10 @@ class Agent:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_REPORTS_S if self.connected.is_set() else 0):
                 await words
+
+    def _may_write(self, party_run_id: str) -> bool:
+        held = (unit for unit in self.units.held if unit.party_run_id == party_run_id)
+        return any(not unit.removed for unit in held)
 
     async def _say_ready(self) -> None:
         await self.connected.wait()

@@ -103,6 +103,9 @@ class AgentSettings(BaseSettings):
     keep_outputs_s: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_OUTPUTS_S
     keep_outputs_runs: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_OUTPUTS_RUNS
     keep_images_s: Annotated[int, Field(ge=0)] = 0
+    # Of one party run's log, and of all that are not yet with the server; more is dropped.
+    log_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**2
+    log_bytes_of_site: Annotated[int, Field(ge=0)] = 4 * 1024**3
     ready_file: Path | None = None
     log_json: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -157,7 +160,9 @@ def is_loopback(target: str) -> bool:
 # Where an option is not called as its setting.
 _OPTIONS = {"drain_on_exit": "drain"}
 # What only the environment can set.
-_VARIABLES = frozenset({"keepalive_s", "first_backoff_s", "max_backoff_s"})
+_VARIABLES = frozenset(
+    {"keepalive_s", "first_backoff_s", "max_backoff_s", "log_bytes_per_run", "log_bytes_of_site"}
+)
 
 
 def inherited_environment() -> Mapping[str, str]:

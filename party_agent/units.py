@@ -21,6 +21,7 @@ from party_agent.controller import Controller, retry_delay_s
 from party_agent.gate import Gate
 from party_agent.gpus import GpuAllocator, GpuInventory
 from party_agent.journal import KEPT_ENDED, Journal
+from party_agent.logs_out.spools import Spools
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicySource
 from party_agent.reporter import Reporter
@@ -59,6 +60,7 @@ class Units:
         contact: Contact,
         outputs: Path | None,
         api: ApiHost | None = None,
+        logs: Spools | None = None,
     ) -> None:
         self._api = api or ApiHost(None, clock.now)
         self._runtime = runtime
@@ -71,6 +73,7 @@ class Units:
             policy=policy or FixedPolicy(site.rules),
             outputs=outputs,
             api=self._api.folders,
+            logs=logs,
             held=lambda: self.held,
         )
         self.approvals = Approvals(journal, now=clock.now, answered=self._wake)
@@ -98,8 +101,7 @@ class Units:
         self._strays = Strays(
             runtime=runtime, clock=clock, known=lambda: self._loops, own=self._tasks.own
         )
-        self._is_stopping = False
-        self._is_draining = False
+        self._is_stopping = self._is_draining = False
         contact.on_loss(self._wake_all)
 
     async def open(self) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
+from party_agent.logs_out.spools import Spools
 from party_agent.policy.data import DATA_TARGET
 from party_agent.policy.site import Site, capped, check, data_binds
 from party_agent.runtime.port import Bind, Workload
@@ -23,13 +24,14 @@ def make_workload(
     *,
     api: Path | None = None,
     is_judged: bool = False,
+    logs: Spools | None = None,
 ) -> Workload:
     """Return the workload, its own directories below `outputs` and `api` made.
 
     None means no /output, and no socket to report at.
 
     `is_judged`: the rules let it pass when it was launched and have no say any more. Where its
-    data are is looked up all the same.
+    data are is looked up all the same. `logs` None keeps no logs.
 
     Raises:
         RuntimeRefused: the site's rules forbid it.
@@ -44,6 +46,7 @@ def make_workload(
     if api is not None:
         made = folder.make_folder(api, spec.party_run_id)
         binds = (*binds, Bind(source=made, target=folder.TARGET, is_agents=True))
+    room = logs.room_for(spec.party_run_id, site.rules.may_leave) if logs is not None else None
     return Workload(
         party_run_id=spec.party_run_id,
         image_url=spec.image_url,
@@ -56,6 +59,8 @@ def make_workload(
         user=spec.user,
         network=spec.network,
         labels=labels(spec),
+        log=None if room is None else room.path,
+        log_max_bytes=0 if room is None else room.most_bytes,
     )
 
 

@@ -95,6 +95,8 @@ RULES: dict[str, Rule] = {
     "AgentService/Connect": _PARTY,
     "AgentService/Renew": _PARTY,
     "MetricService/Push": _PARTY,
+    "LogService/Push": _PARTY,
+    "LogService/Read": _SEE_TASK,
 }
 
 

@@ -34,6 +34,7 @@ AUDITED: Mapping[str, Subject] = {
     "PartyService/Resume": Subject(kind="party", field="federated_id"),
     "EnrolmentService/Enrol": Subject(kind="party", field="federated_id", also=("token_id",)),
     "AgentService/Connect": Subject(kind="party", field="federated_id"),
+    "LogService/Push": Subject(kind="party", field="federated_id"),
     "AgentService/Renew": Subject(kind="party", field="federated_id"),
     "UserService/Add": Subject(kind="user", field="name"),
     "UserService/SetRole": Subject(kind="user", field="name"),
@@ -62,5 +63,6 @@ READING = frozenset(
         "MetricService/List",
         # What a run brings forth is no act of anybody's.
         "MetricService/Push",
+        "LogService/Read",
     }
 )

@@ -14,7 +14,11 @@ from flow_server.grpc_api.certificates import caller_from_certificate
 from flow_server.grpc_api.context import Context
 
 _OWN_PREFIX = "/fedflow.v1."
-_OF_AGENTS = ("/fedflow.v1.AgentService/", "/fedflow.v1.MetricService/Push")
+_OF_AGENTS = (
+    "/fedflow.v1.AgentService/",
+    "/fedflow.v1.LogService/Push",
+    "/fedflow.v1.MetricService/Push",
+)
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 

@@ -17,6 +17,7 @@ from flow_server.grpc_api.enrolment import EnrolmentServicer
 from flow_server.grpc_api.intake import IntakeInterceptor
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.listener import Listener
+from flow_server.grpc_api.logs import LogServicer
 from flow_server.grpc_api.metrics import MetricServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
@@ -39,6 +40,8 @@ from flow_wire import (
     audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    logs_pb2,
+    logs_pb2_grpc,
     metrics_pb2,
     metrics_pb2_grpc,
     parties_pb2,
@@ -75,6 +78,7 @@ _SERVICES = (
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
     metrics_pb2.DESCRIPTOR.services_by_name["MetricService"],
+    logs_pb2.DESCRIPTOR.services_by_name["LogService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
@@ -94,6 +98,7 @@ class Servicers:
     agents: AgentServicer
     enrolment: EnrolmentServicer
     metrics: MetricServicer
+    logs: LogServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -185,6 +190,7 @@ def _add(
     metrics_pb2_grpc.add_MetricServiceServicer_to_server(servicers.metrics, server)
     users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
+    logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         [*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], server

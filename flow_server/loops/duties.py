@@ -1,7 +1,7 @@
 """The server's background duties, each one small and safe to begin again at any time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -91,7 +91,7 @@ async def listen_for_changes(
     make_listener: Callable[[], Listener],
     *,
     delivery: DeliveryService,
-    watches: Watches,
+    watches: Sequence[Watches],
     admissions: AdmissionService,
     sign_in: SignIn,
     registry: Registry,
@@ -103,7 +103,8 @@ async def listen_for_changes(
         delivery.wake_parties(registry.connected())
         # Before anybody asks again who waits.
         sign_in.forget_all()
-        watches.wake_all()
+        for watched in watches:
+            watched.wake_all()
         admissions.wake_all()
         on_listening()
 

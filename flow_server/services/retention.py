@@ -1,9 +1,11 @@
-"""Keeping the history bounded: old runs are deleted, with their party runs and events."""
+"""Keeping the history bounded: old runs are deleted, with their party runs, events and blobs."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from flow_server.storage import retention
+from flow_server.domain.log_keys import folder_of_logs
+from flow_server.storage import logs, retention
+from flow_server.storage.blobs import Blobs
 from flow_server.storage.database import Connection, Database
 
 # A run may have thousands of party runs: few at a time keep each transaction short.
@@ -16,8 +18,11 @@ class RetentionService:
     Any replica may, at any time.
     """
 
-    def __init__(self, database: Database, *, age: timedelta, runs_per_task: int) -> None:
+    def __init__(
+        self, database: Database, blobs: Blobs, *, age: timedelta, runs_per_task: int
+    ) -> None:
         self._database = database
+        self._blobs = blobs
         self._age = age
         self._runs_per_task = runs_per_task
 
@@ -34,7 +39,24 @@ class RetentionService:
                     connection, kept=self._runs_per_task, limit=_BATCH
                 )
             )
+        await self.delete_blobs()
         return deleted
+
+    async def delete_blobs(self) -> None:
+        """Delete the blobs of runs that are gone, whoever deleted them.
+
+        Raises:
+            Unavailable: some are left for the next time.
+        """
+        while True:
+            async with self._database.glance() as connection:
+                run_ids = await logs.deleted_runs(connection, most=_BATCH)
+            for run_id in run_ids:
+                await self._blobs.delete_under(folder_of_logs(run_id))
+                async with self._database.transaction() as connection:
+                    await logs.forget_run(connection, run_id)
+            if len(run_ids) < _BATCH:
+                return
 
     async def _all(self, delete: Callable[[Connection], Awaitable[int]]) -> int:
         total = 0

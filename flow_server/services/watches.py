@@ -21,16 +21,16 @@ PROOF_ASKED_S = 60.0
 
 
 class Watches:
-    """Who waits for which task. Wake-ups come from the database, so any replica may serve."""
+    """Who waits for which id's news. Wake-ups come from the database, so any replica may serve."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._of: dict[asyncio.Event, Caller] = {}
         self._is_open = True
 
-    def wake(self, task_id: str) -> None:
-        """Wake all who watch this task."""
-        for event in self._waiting.get(task_id, ()):
+    def wake(self, key: str) -> None:
+        """Wake all who watch this id."""
+        for event in self._waiting.get(key, ()):
             event.set()
 
     def wake_caller(self, subject: str) -> None:
@@ -57,19 +57,21 @@ class Watches:
             raise Unavailable("the server is shutting down; ask again", kind=Kind.SERVER)
 
     @contextlib.contextmanager
-    def watching(self, task_id: str, caller: Caller) -> Iterator[asyncio.Event]:
-        """Give an event that is set at each change until the block ends."""
+    def watching(
+        self, key: str, caller: Caller, event: asyncio.Event | None = None
+    ) -> Iterator[asyncio.Event]:
+        """Give an event, the given one or a new one, that is set at each change in the block."""
         self.require_open()
-        event = asyncio.Event()
-        self._waiting[task_id].add(event)
+        event = event or asyncio.Event()
+        self._waiting[key].add(event)
         self._of[event] = caller
         try:
             yield event
         finally:
             del self._of[event]
-            self._waiting[task_id].discard(event)
-            if not self._waiting[task_id]:
-                del self._waiting[task_id]
+            self._waiting[key].discard(event)
+            if not self._waiting[key]:
+                del self._waiting[key]
 
 
 class WaitService:

@@ -1,6 +1,6 @@
 """Every table of the schema: who needs the whole asks here, so that none is forgotten."""
 
-from flow_server.storage import columns, identity_tables, metric_tables, tables
+from flow_server.storage import columns, identity_tables, log_tables, metric_tables, tables
 
 metadata = columns.metadata
 TABLES = (
@@ -18,4 +18,7 @@ TABLES = (
     identity_tables.audit,
     metric_tables.metric_heads,
     metric_tables.metric_points,
+    log_tables.logs,
+    log_tables.log_chunks,
+    log_tables.deleted_runs,
 )

@@ -17,6 +17,8 @@ DESIRED_CHANNEL = "fedflow_desired"
 OBSERVED_CHANNEL = "fedflow_observed"
 # Who may no longer do what they could: "token:<id>", "user:<name>" or "party:<id>".
 IDENTITY_CHANNEL = "fedflow_identity"
+# Runs of which more was written down than before.
+LOGS_CHANNEL = "fedflow_logs"
 
 # Also how often a connection that has nothing to say is asked.
 _ANSWER_TIMEOUT_S = 10.0
@@ -34,6 +36,11 @@ async def notify_identity(connection: Connection, subjects: list[str]) -> None:
     await connection.execute(_NOTIFY, {"channel": IDENTITY_CHANNEL, "payloads": subjects})
 
 
+async def notify_logs(connection: Connection, run_ids: list[str]) -> None:
+    """Say that there is more of these runs' logs."""
+    await connection.execute(_NOTIFY, {"channel": LOGS_CHANNEL, "payloads": run_ids})
+
+
 class Listener:
     """One LISTEN connection to `address`."""
 
@@ -44,6 +51,7 @@ class Listener:
         on_desired: Callable[[str], None],
         on_observed: Callable[[str], None],
         on_identity: Callable[[str], None],
+        on_logs: Callable[[str], None],
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> None:
         self._address = address
@@ -52,6 +60,7 @@ class Listener:
             DESIRED_CHANNEL: on_desired,
             OBSERVED_CHANNEL: on_observed,
             IDENTITY_CHANNEL: on_identity,
+            LOGS_CHANNEL: on_logs,
         }
 
     async def listen(self, on_listening: Callable[[], None]) -> None:

@@ -52,6 +52,11 @@ class Workload:
     user: str
     network: Network
     labels: dict[str, str]
+    # Where what it writes to stdout and stderr is appended as framed records
+    # (flow_contract.log_records), the directory of it exists; None keeps no log for the server.
+    # When `remove` returns, nothing is missing in it but what a mark tells of.
+    log: Path | None = None
+    log_max_bytes: int = 0
 
 
 class Phase(StrEnum):

@@ -98,6 +98,8 @@ def build(workload: Workload, folder: Path, inherited: Mapping[str, str]) -> dic
         "cwd": str(cwd),
         "stdout": str(folder / "stdout.log"),
         "stderr": str(folder / "stderr.log"),
+        "log": None if workload.log is None else str(workload.log),
+        "log_max_bytes": workload.log_max_bytes,
         "memory_bytes": workload.resources.memory_bytes,
     }
 

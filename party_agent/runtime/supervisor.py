@@ -17,6 +17,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import importlib.util
 import json
 import os
 import resource
@@ -35,6 +36,8 @@ STOPPED = "stopped.json"
 
 KILL_SIGNAL = signal.SIGUSR1
 NOT_FOUND_CODE = 127
+# For what the workload wrote before its end and nobody has read yet.
+_LAST_WORDS_S = 10.0
 NOT_EXECUTABLE_CODE = 126
 
 _PR_SET_PDEATHSIG = 1
@@ -93,44 +96,49 @@ def main(folder: Path) -> None:
     os.chdir("/")
     # The agent's sockets would stay open with us after its death.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    child, started_at = _start_once(folder)
+    child, started_at, capture = _start_once(folder)
     _say("the start phase is over")
     if child is None:
         return
     exit_code = _wait(child)
     finished_at = max(started_at, time.time())
     _kill_descendants(child)
+    if capture is not None:
+        capture.finish(within_s=_LAST_WORDS_S)
     record = {"exit_code": exit_code, "started_at": started_at, "finished_at": finished_at}
     # A scratch directory that somebody deleted leaves nobody to tell.
     with contextlib.suppress(FileNotFoundError):
         write_record(folder, ENDED, record)
 
 
-def _start_once(folder: Path) -> tuple[int | None, float]:
+def _start_once(folder: Path) -> tuple[int | None, float, Any]:
     """Start the child and return its pid, or None if there is nothing to supervise."""
     try:
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return None, 0.0
+        return None, 0.0, None
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         if _is_taken(folder, lock):
-            return None, 0.0
+            return None, 0.0, None
         spec = json.loads((folder / SPEC).read_text())
         own_pid = os.getpid()
         claim = {"pid": own_pid, "start_ticks": start_ticks(own_pid), "boot_id": boot_id()}
         write_record(folder, CLAIM, claim)
         started_at = time.time()
         try:
-            child = _spawn(spec)
+            capture = _capture_of(spec)
+            child = _spawn(spec, capture)
         except OSError as problem:
             missing = problem.errno in (errno.ENOENT, errno.ENOTDIR)
             code = NOT_FOUND_CODE if missing else NOT_EXECUTABLE_CODE
             record = {"exit_code": code, "finished_at": time.time(), "error": problem.strerror}
             write_record(folder, ENDED, record)
-            return None, started_at
+            return None, started_at, None
         write_record(folder, STARTED, {"pid": child, "started_at": started_at})
-        return child, started_at
+        if capture is not None:
+            capture.start()
+        return child, started_at, capture
     finally:
         # Said aloud: the child's copy of the descriptor would keep the lock until its exec.
         fcntl.flock(lock, fcntl.LOCK_UN)
@@ -145,7 +153,21 @@ def _is_taken(folder: Path, lock: int) -> bool:
     return removed or any((folder / name).exists() for name in (CLAIM, ENDED, STOPPED))
 
 
-def _spawn(spec: dict[str, Any]) -> int:
+def _capture_of(spec: dict[str, Any]) -> Any:
+    if spec.get("log") is None:
+        return None
+    # By its path: this file runs where no package of ours can be imported.
+    beside = importlib.util.spec_from_file_location(
+        "log_capture", Path(__file__).with_name("log_capture.py")
+    )
+    if beside is None or beside.loader is None:
+        raise FileNotFoundError(errno.ENOENT, "log_capture.py")
+    module = importlib.util.module_from_spec(beside)
+    beside.loader.exec_module(module)
+    return module.Capture(Path(spec["log"]), most_bytes=spec["log_max_bytes"])
+
+
+def _spawn(spec: dict[str, Any], capture: Any) -> int:
     """Return the pid of the child once its program runs.
 
     Raises:
@@ -157,7 +179,7 @@ def _spawn(spec: dict[str, Any]) -> int:
     problem_read, problem_write = os.pipe()
     child = os.fork()
     if child == 0:
-        _become_workload(spec, libc, parent, problem_write)
+        _become_workload(spec, capture, libc, parent, problem_write)
     os.close(problem_write)
     with os.fdopen(problem_read) as pipe:
         problem = pipe.read()
@@ -168,11 +190,11 @@ def _spawn(spec: dict[str, Any]) -> int:
 
 
 def _become_workload(
-    spec: dict[str, Any], libc: ctypes.CDLL, parent: int, problem_write: int
+    spec: dict[str, Any], capture: Any, libc: ctypes.CDLL, parent: int, problem_write: int
 ) -> NoReturn:
     try:
         os.setsid()
-        _redirect(spec)
+        _redirect(spec, capture)
         os.chdir(spec["cwd"])
         _limit(spec["memory_bytes"])
         _become(spec.get("user"))
@@ -200,12 +222,14 @@ def _become(user: dict[str, Any] | None) -> None:
         os.setresuid(user["uid"], user["uid"], user["uid"])
 
 
-def _redirect(spec: dict[str, Any]) -> None:
-    for name, flags, target in (
-        (os.devnull, os.O_RDONLY, 0),
-        (spec["stdout"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 1),
-        (spec["stderr"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 2),
-    ):
+def _redirect(spec: dict[str, Any], capture: Any) -> None:
+    files = [(os.devnull, os.O_RDONLY, 0)]
+    if capture is not None:
+        capture.enter_child()
+    else:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        files += [(spec["stdout"], flags, 1), (spec["stderr"], flags, 2)]
+    for name, flags, target in files:
         descriptor = os.open(name, flags, 0o600)
         os.dup2(descriptor, target)
 

@@ -1,6 +1,6 @@
 """FlowServerSdk and AsyncFlowServerSdk: one call surface, two ways to wait for an answer."""
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from flow_server_sdk.calls.tasks import TaskCalls
 from flow_server_sdk.calls.templates import TemplateCalls
 from flow_server_sdk.calls.users import UserCalls
 from flow_server_sdk.drivers import AsyncDriver, BlockingDriver
+from flow_server_sdk.log_lines import LogLine
 from flow_server_sdk.scripts import Link
 from flow_server_sdk.shapes import Answer
 
@@ -49,7 +50,9 @@ class FlowServerSdk:
             self.address, known_servers.find(self.address, token=token, ca=ca)
         )
         self.template: TemplateCalls[Answer] = TemplateCalls(self._driver.run, link)
-        self.task: TaskCalls[Answer] = TaskCalls(self._driver.run, link)
+        self.task: TaskCalls[Answer, Iterator[LogLine]] = TaskCalls(
+            self._driver.run, link, self._driver.iterate
+        )
         self.party: PartyCalls[Answer] = PartyCalls(self._driver.run, link)
         self.user: UserCalls[Answer] = UserCalls(self._driver.run, link)
         self.audit: AuditCalls[Answer] = AuditCalls(self._driver.run, link)
@@ -89,7 +92,9 @@ class AsyncFlowServerSdk:
             self.address, known_servers.find(self.address, token=token, ca=ca)
         )
         self.template: TemplateCalls[AnswerLater] = TemplateCalls(self._driver.run, link)
-        self.task: TaskCalls[AnswerLater] = TaskCalls(self._driver.run, link)
+        self.task: TaskCalls[AnswerLater, AsyncIterator[LogLine]] = TaskCalls(
+            self._driver.run, link, self._driver.iterate
+        )
         self.party: PartyCalls[AnswerLater] = PartyCalls(self._driver.run, link)
         self.user: UserCalls[AnswerLater] = UserCalls(self._driver.run, link)
         self.audit: AuditCalls[AnswerLater] = AuditCalls(self._driver.run, link)

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ from grpc import aio
 from flow_server_sdk import handshake
 from flow_server_sdk.address import is_loopback
 from flow_server_sdk.credentials import Credentials
-from flow_server_sdk.scripts import Next, Open, Pause, Probe, Script, Send, Step, Tell
+from flow_server_sdk.scripts import Give, Items, Next, Open, Pause, Probe, Script, Send, Step, Tell
 from flow_server_sdk.shapes import Answer
 
 
@@ -62,6 +63,24 @@ class BlockingDriver:
                 except StopIteration as end:
                     return _answer(end)
                 outcome, error = self._take(step)
+        finally:
+            script.close()
+
+    def iterate(self, script: Items) -> Iterator[Any]:
+        """Take the script's steps and yield what it gives."""
+        outcome: Any = None
+        error: grpc.RpcError | None = None
+        try:
+            while True:
+                try:
+                    step = script.send(outcome) if error is None else script.throw(error)
+                except StopIteration:
+                    return
+                outcome, error = None, None
+                if isinstance(step, Give):
+                    yield step.item
+                else:
+                    outcome, error = self._take(step)
         finally:
             script.close()
 
@@ -126,6 +145,24 @@ class AsyncDriver:
                 except StopIteration as end:
                     return _answer(end)
                 outcome, error = await self._take(step)
+        finally:
+            script.close()
+
+    async def iterate(self, script: Items) -> AsyncIterator[Any]:
+        """Take the script's steps and yield what it gives."""
+        outcome: Any = None
+        error: grpc.RpcError | None = None
+        try:
+            while True:
+                try:
+                    step = script.send(outcome) if error is None else script.throw(error)
+                except StopIteration:
+                    return
+                outcome, error = None, None
+                if isinstance(step, Give):
+                    yield step.item
+                else:
+                    outcome, error = await self._take(step)
         finally:
             script.close()
 

@@ -74,8 +74,16 @@ class Probe:
     """Find out why the server can't be reached; the outcome is a sentence, "" if nobody knows."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Give:
+    """An item of what the caller iterates over; only in what `iterate` carries out."""
+
+    item: Any
+
+
 Step = Send | Open | Next | Pause | Tell | Probe
 Script = Generator[Step, Any, Answer]
+Items = Generator[Step | Give, Any, None]
 
 
 def _jitter() -> float:

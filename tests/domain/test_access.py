@@ -15,6 +15,8 @@ NOBODY = Caller(kind=CallerKind.NOBODY)
 PARTY = Caller(kind=CallerKind.PARTY, name="hospital-a")
 LOCAL = Caller(kind=CallerKind.LOCAL, name="local", rights=frozenset(Right))
 
+OF_AGENTS = ("AgentService/", "LogService/Push", "MetricService/Push")
+
 
 def user(role, name="ana"):
     return Caller(kind=CallerKind.USER, name=name, rights=ROLE_RIGHTS[role])
@@ -53,10 +55,9 @@ def test_nobody_is_asked_who_they_are_everywhere_but_at_enrolment(method):
 
 @pytest.mark.parametrize("method", RULES)
 def test_a_party_speaks_for_itself_and_a_user_never_does(method):
-    is_for_agents = method.startswith("AgentService/") or method == "MetricService/Push"
-    is_for_parties = is_for_agents or method.startswith("EnrolmentService/")
+    is_for_parties = method.startswith((*OF_AGENTS, "EnrolmentService/"))
     assert is_allowed(method, PARTY) == is_for_parties
-    if is_for_agents:
+    if method.startswith(OF_AGENTS):
         assert not is_allowed(method, user(Role.ADMIN))
 
 

@@ -118,7 +118,16 @@ ADDED = {
 }
 
 # Tables that later versions added: empty, or filled by their migrations.
-NEW_TABLES = {"compatibility", "users", "tokens", "enrolments", "certificates", "audit"} | {
+NEW_TABLES = {
+    "compatibility",
+    "users",
+    "tokens",
+    "enrolments",
+    "certificates",
+    "audit",
+    "logs",
+    "log_chunks",
+    "deleted_runs",
     "metric_heads",
     "metric_points",
 }

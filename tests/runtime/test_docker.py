@@ -13,6 +13,7 @@ from party_agent.runtime.docker_engine.translate import LABEL_AGENT, container_n
 from tests.engine import containers_labelled
 from tests.images import ensure_busybox_image
 from tests.runtime.harness import Harness
+from tests.runtime.log_suite import LogBehaviour
 from tests.runtime.suite import RuntimeBehaviour
 
 pytestmark = pytest.mark.docker
@@ -43,10 +44,17 @@ class DockerHarness(Harness):
         return [name for each in found for name in each["Names"]]
 
 
+@pytest.fixture
+async def harness(tmp_path: Path, engine: docker.APIClient) -> AsyncIterator[Harness]:
+    harness = DockerHarness(tmp_path, engine)
+    yield harness
+    await harness.aclose()
+    assert await harness.leftovers("") == []
+
+
 class TestDockerRuntime(RuntimeBehaviour):
-    @pytest.fixture
-    async def harness(self, tmp_path: Path, engine: docker.APIClient) -> AsyncIterator[Harness]:
-        harness = DockerHarness(tmp_path, engine)
-        yield harness
-        await harness.aclose()
-        assert await harness.leftovers("") == []
+    pass
+
+
+class TestDockerLogs(LogBehaviour):
+    pass

@@ -15,6 +15,7 @@ from party_agent.runtime.port import Bind, Phase, Runtime, RuntimeRefused
 from party_agent.runtime.process import ProcessRuntime
 from party_agent.runtime.process_state import Scratch, is_alive
 from tests.runtime.harness import DEADLINE_S, Dump, Exit, Harness, RunUntilStopped, until
+from tests.runtime.log_suite import LogBehaviour
 from tests.runtime.suite import RuntimeBehaviour, all_exit, exited, ignore, started
 
 AGENT_HOST = Path(__file__).with_name("agent_host.py")
@@ -59,6 +60,10 @@ async def harness(tmp_path):
 class TestProcessRuntime(RuntimeBehaviour):
     # Turned round below: images are ignored.
     test_an_image_that_does_not_exist_is_refused_and_leaves_nothing = None
+
+
+class TestProcessLogs(LogBehaviour):
+    pass
 
 
 @pytest.fixture

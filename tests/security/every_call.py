@@ -57,6 +57,7 @@ def fields_of(method, stage):
         "TaskService/Start": {"task_id": stage.task_id},
         "TaskService/Stop": {"task_id": stage.task_id},
         "TaskService/Wait": {"task_id": stage.task_id},
+        "LogService/Read": {"task_id": stage.task_id},
         "RunService/Get": {"run_id": stage.run_id},
         "RunService/List": {"task_id": stage.task_id},
         "PartyService/Get": {"federated_id": "nobody-yet"},

@@ -54,6 +54,8 @@ TABLE = {
     "EnrolmentService/Enrol": EVERYBODY,
     "AgentService/Connect": "",
     "AgentService/Renew": "",
+    "LogService/Push": "",
+    "LogService/Read": SEES_ANAS,
 }
 NEEDS_NO_PROOF = {"EnrolmentService/Enrol"}
 

@@ -1,9 +1,14 @@
 """A real flow server on a real PostgreSQL, in this process, and an agent to script."""
 
+from datetime import timedelta
+
 import pytest
 
 from flow_server.app import FlowServer
+from flow_server.services.retention import RetentionService
 from flow_server.settings import ServerSettings
+from flow_server.storage.blobs import open_blobs
+from flow_server.storage.database import Database
 from flow_server_sdk import AsyncFlowServerSdk
 from tests.server.agent_client import ScriptedAgent
 
@@ -14,13 +19,14 @@ def server_options():
 
 
 @pytest.fixture
-async def server(database_url, server_options):
+async def server(database_url, server_options, tmp_path):
     server = FlowServer(
         ServerSettings(
             insecure=True,
             port=0,
             http_port=0,
             database_url=database_url,
+            state_dir=tmp_path / "state",
             shutdown_grace_s=0,
             **server_options,
         )
@@ -51,3 +57,12 @@ async def connect(server):
     yield connect
     for agent in agents:
         await agent.cut()
+
+
+@pytest.fixture
+def keeping(engine, tmp_path):
+    def keeping(*, age=timedelta(0), runs_per_task=0):
+        blobs = open_blobs(None, tmp_path / "state" / "blobs")
+        return RetentionService(Database(engine), blobs, age=age, runs_per_task=runs_per_task)
+
+    return keeping

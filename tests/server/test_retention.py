@@ -7,13 +7,10 @@ import pytest
 
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.reasons import Reason
-from flow_server.services.retention import RetentionService
-from flow_server.storage.database import Database
 from tests.server.flows import make_task, until_absent
 
 S = PartyRunState
 ONE = ["hospital-a"]
-FOR_EVER = timedelta(0)
 MONTH = timedelta(days=30)
 
 
@@ -48,28 +45,24 @@ async def age(engine, task_id, numbers_):
         )
 
 
-def keeping(engine, *, age=FOR_EVER, runs_per_task=0):
-    return RetentionService(Database(engine), age=age, runs_per_task=runs_per_task)
-
-
-async def test_runs_beyond_the_number_of_their_task_go_oldest_first(sdk, history, engine):
+async def test_runs_beyond_the_number_of_their_task_go_oldest_first(sdk, history, engine, keeping):
     often, seldom = history
-    assert await keeping(engine, runs_per_task=3).sweep() == 2
+    assert await keeping(runs_per_task=3).sweep() == 2
     assert await numbers(sdk, often) == [5, 4, 3]
     assert await numbers(sdk, seldom) == [2, 1]
-    assert await keeping(engine, runs_per_task=3).sweep() == 0
+    assert await keeping(runs_per_task=3).sweep() == 0
 
 
-async def test_runs_beyond_an_age_go_but_never_the_newest_of_a_task(sdk, history, engine):
+async def test_runs_beyond_an_age_go_but_never_the_newest_of_a_task(sdk, history, engine, keeping):
     often, seldom = history
     await age(engine, often, [1, 3])
     await age(engine, seldom, [1, 2])
-    assert await keeping(engine, age=MONTH).sweep() == 3
+    assert await keeping(age=MONTH).sweep() == 3
     assert await numbers(sdk, often) == [5, 4, 2]
     assert await numbers(sdk, seldom) == [2]
 
 
-async def test_party_runs_and_events_go_with_their_run_and_no_others(sdk, history, engine):
+async def test_party_runs_and_events_go_with_their_run_and_no_others(sdk, history, engine, keeping):
     async def left():
         async with engine.begin() as connection:
             rows = await connection.exec_driver_sql(
@@ -80,18 +73,18 @@ async def test_party_runs_and_events_go_with_their_run_and_no_others(sdk, histor
             return tuple(rows.one())
 
     assert await left() == (7, 7, 0, 7)
-    await keeping(engine, runs_per_task=1).sweep()
+    await keeping(runs_per_task=1).sweep()
     assert await left() == (2, 2, 0, 2)
 
 
-async def test_zero_keeps_everything_for_ever(sdk, history, engine):
+async def test_zero_keeps_everything_for_ever(sdk, history, engine, keeping):
     often, _ = history
     await age(engine, often, [1, 2, 3, 4, 5])
-    assert await keeping(engine).sweep() == 0
+    assert await keeping().sweep() == 0
     assert len(await numbers(sdk, often)) == 5
 
 
-async def test_what_is_active_or_to_be_repeated_stays(sdk, connect, engine):
+async def test_what_is_active_or_to_be_repeated_stays(sdk, connect, engine, keeping):
     agent = await connect("hospital-a")
     active = await make_task(sdk, ONE, name="active")
     await sdk.task.start(active)
@@ -106,11 +99,13 @@ async def test_what_is_active_or_to_be_repeated_stays(sdk, connect, engine):
         # As if neither were its task's newest, to try this rule alone.
         await connection.exec_driver_sql("UPDATE tasks SET latest_run_id = NULL, run_count = 50")
         await connection.exec_driver_sql("UPDATE runs SET ended_at = ended_at - interval '31 days'")
-    assert await keeping(engine, age=MONTH, runs_per_task=1).sweep() == 0
+    assert await keeping(age=MONTH, runs_per_task=1).sweep() == 0
     assert await numbers(sdk, active) == await numbers(sdk, due) == [1]
 
 
-async def test_what_is_being_repeated_stays_for_those_who_wait_for_it(sdk, connect, engine):
+async def test_what_is_being_repeated_stays_for_those_who_wait_for_it(
+    sdk, connect, engine, keeping
+):
     agent = await connect("hospital-a")
     task_id = await make_task(sdk, ONE, retry={"max_retries": 1, "backoff_s": 0})
     await sdk.task.start(task_id)
@@ -120,14 +115,14 @@ async def test_what_is_being_repeated_stays_for_those_who_wait_for_it(sdk, conne
     await agent.prepare()
     await age(engine, task_id, [1])
 
-    assert await keeping(engine, age=MONTH, runs_per_task=1).sweep() == 0
+    assert await keeping(age=MONTH, runs_per_task=1).sweep() == 0
     assert await numbers(sdk, task_id) == [2, 1]
     await agent.finish(await agent.launch())
-    assert await keeping(engine, age=MONTH, runs_per_task=1).sweep() == 1
+    assert await keeping(age=MONTH, runs_per_task=1).sweep() == 1
     assert await numbers(sdk, task_id) == [2]
 
 
-async def test_more_than_one_batch_is_deleted_in_one_sweep(sdk, connect, engine):
+async def test_more_than_one_batch_is_deleted_in_one_sweep(sdk, connect, engine, keeping):
     agent = await connect("hospital-a")
     task_id = await make_task(sdk, ONE)
     await agent.cut()
@@ -142,8 +137,8 @@ async def test_more_than_one_batch_is_deleted_in_one_sweep(sdk, connect, engine)
             (task_id,),
         )
         await connection.exec_driver_sql("UPDATE tasks SET run_count = 51")
-    assert await keeping(engine, runs_per_task=6).sweep() == 44
-    assert await keeping(engine, runs_per_task=6).sweep() == 0
+    assert await keeping(runs_per_task=6).sweep() == 44
+    assert await keeping(runs_per_task=6).sweep() == 0
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ async def test_a_listener_that_hears_nothing_for_ever_notices(database_url, engi
         on_desired=print,
         on_observed=print,
         on_identity=print,
+        on_logs=print,
         answer_timeout_s=0.5,
     )
     task = asyncio.create_task(listener.listen(listening.set))
@@ -98,6 +99,7 @@ async def test_a_listener_whose_database_answers_goes_on(database_url, engine):
         on_desired=lambda run_id: run_id == "late" and heard.set(),
         on_observed=print,
         on_identity=print,
+        on_logs=print,
         answer_timeout_s=0.05,
     )
     task = asyncio.create_task(listener.listen(listening.set))

@@ -8,7 +8,6 @@ from flow_contract.access import Right, Role
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_contract.audit import Act, AuditEntry, Outcome
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
-from flow_contract.metrics import MetricBatch, MetricPoints, PartyMetrics
 from flow_contract.parties import Inventory, Party
 from flow_contract.reasons import Reason
 from flow_contract.runs import PartyRun, Run, Snapshot
@@ -260,17 +259,3 @@ acts = st.builds(
     detail=env,
 )
 audit_entries = st.builds(AuditEntry, sequence=int64, act=acts, previous_hash=text, hash=text)
-
-_metric_rows = st.lists(st.tuples(text, int64, int64, st.floats(allow_nan=False)), max_size=5)
-metric_points = _metric_rows.map(
-    lambda rows: MetricPoints(
-        names=tuple(row[0] for row in rows),
-        steps=tuple(row[1] for row in rows),
-        at_us=tuple(row[2] for row in rows),
-        values=tuple(row[3] for row in rows),
-    )
-)
-metric_batches = st.builds(
-    MetricBatch, party_run_id=text, first_sequence=int64, points=metric_points, dropped=int64
-)
-party_metrics = st.builds(PartyMetrics, federated_id=text, points=metric_points, dropped=int64)

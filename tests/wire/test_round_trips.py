@@ -12,8 +12,18 @@ from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters
 from flow_contract.templates import GpuRequest, Network, Resources, TemplateSpec
 from flow_wire import agents_pb2, runs_pb2, tasks_pb2, templates_pb2
-from flow_wire.codec import assignments, audit, metrics, parties, runs, tasks, templates, users
-from tests.wire import strategies
+from flow_wire.codec import (
+    assignments,
+    audit,
+    logs,
+    metrics,
+    parties,
+    runs,
+    tasks,
+    templates,
+    users,
+)
+from tests.wire import strategies, workload_strategies
 
 PAIRS = {
     "template": (templates, strategies.templates),
@@ -34,8 +44,13 @@ PAIRS = {
     "scopes": (users, strategies.scopes),
     "act": (audit, strategies.acts),
     "audit_entry": (audit, strategies.audit_entries),
-    "metric_batch": (metrics, strategies.metric_batches),
-    "party_metrics": (metrics, strategies.party_metrics),
+    "metric_batch": (metrics, workload_strategies.metric_batches),
+    "party_metrics": (metrics, workload_strategies.party_metrics),
+    "log_chunk": (logs, workload_strategies.log_chunks),
+    "log_closed": (logs, workload_strategies.log_closed),
+    "log_end": (logs, workload_strategies.log_ends),
+    "log_head": (logs, workload_strategies.log_heads),
+    "log_request": (logs, workload_strategies.log_requests),
 }
 # No message of their own: tested below, or through the messages that hold them.
 PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason", "metric_points"}
@@ -76,7 +91,7 @@ def test_contract_and_wire_have_the_same_fields(room, data):
 
 
 def test_every_codec_function_has_its_opposite_and_its_test():
-    modules = (assignments, audit, metrics, parties, runs, tasks, templates, users)
+    modules = (assignments, audit, logs, metrics, parties, runs, tasks, templates, users)
     names = {
         name
         for module in modules

@@ -202,10 +202,8 @@ class Engine:
 
     async def ids(self, labels: dict[str, str]) -> list[str]:
         """Return the ids of all containers, ended ones too, that carry these labels."""
-        wanted = [f"{key}={value}" for key, value in labels.items()]
-        found = await self._call(
-            lambda client: client.containers(all=True, filters={"label": wanted})
-        )
+        filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+        found = await self._call(lambda client: client.containers(all=True, filters=filters))
         return [str(entry["Id"]) for entry in found]
 
     async def file_mode(self, container: str, path: str) -> int | None:
@@ -240,15 +238,19 @@ class Engine:
             "event": ["die", "destroy"],
             "label": [f"{key}={value}" for key, value in labels.items()],
         }
+        stream = await self.stream(
+            lambda client: client.events(since=since, filters=filters, decode=True)
+        )
+        return EventFeed(stream)
 
-        def work() -> EventFeed:
-            client = self._waiting
-            if client is None:
+    async def stream(self, begin: Callable[[Any], T]) -> T:
+        """Return an answer that goes on for ever, as `begin` asks the client that waits for it."""
+
+        def work() -> T:
+            if self._waiting is None:
                 raise RuntimeUnavailable("the container engine is not connected")
             with _translated():
-                # docker-py passes any text on as it is; its type says otherwise.
-                moment: Any = since
-                return EventFeed(client.events(since=moment, filters=filters, decode=True))
+                return begin(self._waiting)
 
         return await self._threads.call(work)
 

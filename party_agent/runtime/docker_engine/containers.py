@@ -7,6 +7,7 @@ from flow_contract.templates import Network
 from party_agent.runtime.docker_engine import refusals, translate
 from party_agent.runtime.docker_engine.cage import Cage
 from party_agent.runtime.docker_engine.cages import Cages
+from party_agent.runtime.docker_engine.captures import Captures
 from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.sandbox import SandboxPool
@@ -25,6 +26,7 @@ class Containers:
         self._pool = pool
         self._cages = cages
         self._agent_key = agent_key
+        self._captures = Captures(engine)
         # Whose removal is our own doing, and therefore no news.
         self._removing: set[str] = set()
         # What a container's network mode says, for when somebody else removed the container.
@@ -81,6 +83,7 @@ class Containers:
         Raises:
             EngineError: the engine can't start it.
         """
+        await self._captures.begin(container)
         try:
             await self._engine.start(container["Id"])
         except EngineError as error:
@@ -93,6 +96,9 @@ class Containers:
             digest = translate.labels(container).get(translate.LABEL_IMAGE, "")
             cage = await self._cage_again(workload, container)
             await self.make(workload, cage, image_id=container["Image"], digest=digest)
+            made = await self.find(workload.party_run_id)
+            if made is not None:
+                await self._captures.begin(made)
             await self._engine.start(container_name(workload.party_run_id))
 
     async def remove(self, party_run_id: str) -> None:
@@ -101,11 +107,23 @@ class Containers:
         sandbox_id = self._sandboxes.get(party_run_id)
         if container is not None:
             sandbox_id = translate.joined_sandbox(container) or sandbox_id
+            await self._captures.finish(container)
             self._removing.add(party_run_id)
             await self._engine.remove(container["Id"])
+            await self._captures.ended(str(container["Id"]))
         if sandbox_id is not None:
             await self._engine.remove(sandbox_id)
         self._sandboxes.pop(party_run_id, None)
+
+    async def listen(self, containers: list[Json]) -> None:
+        """Write what these said while nobody listened, and what they say from now on."""
+        for container in containers:
+            if container["State"]["Running"]:
+                await self._captures.begin(container, again=True)
+
+    async def aclose(self) -> None:
+        """Listen no more."""
+        await self._captures.aclose()
 
     def was_own_removal(self, party_run_id: str) -> bool:
         """Say, once, whether the removal that the engine tells of was done here."""

@@ -90,6 +90,7 @@ class DockerRuntime:
                 await self._events.open()
                 workloads = await self._containers.all()
                 self._watched = _running(workloads)
+                await self._containers.listen(workloads)
                 await self._pool.open(self._containers.adopt(workloads))
         except BaseException:
             await self.aclose()
@@ -104,6 +105,7 @@ class DockerRuntime:
         self._exits.put_nowait(None)
         self._pulls.close()
         await self._work.aclose()
+        await self._containers.aclose()
         await self._pool.aclose()
         await self._engine.aclose()
 

@@ -18,6 +18,8 @@ LABEL_ROLE = "io.fedflow.role"
 LABEL_PARTY_RUN = "io.fedflow.party-run"
 LABEL_SPEC = "io.fedflow.spec"
 LABEL_IMAGE = "io.fedflow.image"
+LABEL_LOG = "io.fedflow.log"
+LABEL_LOG_MAX_BYTES = "io.fedflow.log-max-bytes"
 
 ROLE_WORKLOAD = "workload"
 ROLE_SANDBOX = "sandbox"
@@ -34,9 +36,17 @@ def container_name(party_run_id: str) -> str:
 
 def spec_digest(workload: Workload, cage: Cage) -> str:
     """Return what tells two containers of one party-run id apart; the same in every process."""
-    made_of = [dataclasses.asdict(workload), dataclasses.asdict(cage)]
+    # How much room a log gets changes with the site's other logs, and the container doesn't.
+    fixed = dataclasses.replace(workload, log_max_bytes=0)
+    made_of = [dataclasses.asdict(fixed), dataclasses.asdict(cage)]
     text = json.dumps(made_of, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _log_labels(workload: Workload) -> dict[str, str]:
+    if workload.log is None:
+        return {}
+    return {LABEL_LOG: str(workload.log), LABEL_LOG_MAX_BYTES: str(workload.log_max_bytes)}
 
 
 def create_body(
@@ -69,6 +79,7 @@ def create_body(
             LABEL_PARTY_RUN: workload.party_run_id,
             LABEL_SPEC: spec_digest(workload, cage),
             LABEL_IMAGE: image_digest,
+            **_log_labels(workload),
         },
         "HostConfig": {
             **hardening.rights(cage, workload.binds),

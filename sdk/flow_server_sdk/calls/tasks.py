@@ -1,8 +1,9 @@
 """`sdk.task`: a template bound to parties, its starts, stops and runs."""
 
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 from flow_server_sdk import methods, shapes
 from flow_server_sdk.calls.paging import page_of
@@ -10,17 +11,52 @@ from flow_server_sdk.calls.surface import R, Strings, Surface
 from flow_server_sdk.measuring import metrics
 from flow_server_sdk.payloads import forms
 from flow_server_sdk.payloads.tasks import start_parameters, task_spec
-from flow_server_sdk.scripts import Call
+from flow_server_sdk.reading import log_request, read_lines
+from flow_server_sdk.scripts import Call, Items, Link, Script
 from flow_server_sdk.waiting import wait
 from flow_wire import runs_pb2, tasks_pb2
 from flow_wire.codec.runs import decode_run
 from flow_wire.codec.tasks import decode_task, encode_start, encode_task_spec
 
+L = TypeVar("L")
+
 PartyDicts = list[dict[str, str]]
 
 
-class TaskCalls(Surface[R]):
-    """Create, update, get, list and delete tasks; start, stop and wait for them; their runs."""
+class TaskCalls(Surface[R], Generic[R, L]):
+    """Create, update, get, list and delete tasks; start, stop and wait for them; runs and logs."""
+
+    def __init__(
+        self, run: Callable[[Script], R], link: Link, iterate: Callable[[Items], L]
+    ) -> None:
+        super().__init__(run, link)
+        self._iterate = iterate
+
+    def logs(
+        self,
+        task_id: str,
+        *,
+        party: str | Sequence[str] | None = None,
+        follow: bool = False,
+        since: datetime | None = None,
+        tail: int | None = None,
+        run_id: str = "",
+    ) -> L:
+        """Iterate over the lines that the workloads wrote, in the order of time over all parties.
+
+        Each is a LogLine: party, stream, at, text, raw. `party` leaves one's or some parties'
+        only, `since` what came from then on (aware), `tail` the last lines of each party.
+        `run_id` "" means the newest run. With `follow` lines come as they are written, until the
+        run is over; a lost connection is taken up again without a hole or a repeat.
+
+        Raises:
+            InvalidArgument: here; while iterating NotFound (no such task, run or party), Conflict
+                (it was never started), and what any call raises.
+        """
+        request = log_request(
+            task_id, party=party, run_id=run_id, follow=follow, since=since, tail=tail
+        )
+        return self._iterate(read_lines(request, self._link))
 
     def create(
         self, name: str, template_id: str, remark: str | None, federate_data: PartyDicts
