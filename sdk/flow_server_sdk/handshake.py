@@ -7,6 +7,7 @@ import ssl
 from flow_server_sdk.credentials import Credentials
 
 TIMEOUT_S = 3.0
+_CHUNK_BYTES = 16_384
 
 # OpenSSL's verification results, X509_V_ERR_…, as <openssl/x509_vfy.h> numbers them.
 _EXPIRED = 10
@@ -30,14 +31,30 @@ def problem(address: str, how: Credentials) -> str:
 
 def _mismatch(connection: socket.socket, host: str, how: Credentials) -> str:
     try:
-        with _context(how).wrap_socket(connection, server_hostname=host):
-            pass
+        _shake_hands(connection, _context(how), host)
     except ssl.SSLCertVerificationError as error:
         return _distrust(error, host, how) if how.uses_tls else ""
     except OSError:
         # No handshake: it closed, was silent, or answered in something else.
         return _NOT_TLS if how.uses_tls else ""
     return "" if how.uses_tls else _IS_TLS
+
+
+def _shake_hands(connection: socket.socket, context: ssl.SSLContext, host: str) -> None:
+    # Over buffers: a socket that is wrapped just as its peer goes is left open by Python 3.11.
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = context.wrap_bio(received, to_send, server_hostname=host)
+    while True:
+        try:
+            secured.do_handshake()
+        except ssl.SSLWantReadError:
+            connection.sendall(to_send.read())
+            if data := connection.recv(_CHUNK_BYTES):
+                received.write(data)
+            else:
+                received.write_eof()
+        else:
+            return
 
 
 _NOT_TLS = (

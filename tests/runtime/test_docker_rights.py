@@ -57,7 +57,12 @@ BOUNDS: dict[str, Any] = {
 
 def host_config(made: Workload, granted: Cage = CAGE) -> dict[str, Any]:
     body = translate.create_body(
-        made, granted, agent_key="key", image_digest="sha256:1", sandbox_id=None
+        made,
+        granted,
+        agent_key="key",
+        image_digest="sha256:1",
+        image_id="sha256:2",
+        sandbox_id=None,
     )
     found: dict[str, Any] = body["HostConfig"]
     return found
@@ -87,7 +92,12 @@ def test_network_gpus_memory_and_variables_widen_nothing_else(field: str) -> Non
 
 def test_the_user_of_a_request_is_the_decided_one_and_never_the_template_s() -> None:
     body = translate.create_body(
-        make_workload(user="root"), CAGE, agent_key="key", image_digest="", sandbox_id=None
+        make_workload(user="root"),
+        CAGE,
+        agent_key="key",
+        image_digest="",
+        image_id="sha256:2",
+        sandbox_id=None,
     )
     assert body["User"] == "65532:65532"
 

@@ -5,7 +5,7 @@ import pytest
 
 from flow_contract.errors import Internal, NotFound, Unavailable
 from flow_server_sdk import methods
-from flow_server_sdk.scripts import MAX_ATTEMPTS, Call, Link, Pause, Send, perform
+from flow_server_sdk.scripts import MAX_ATTEMPTS, Call, Link, Pause, Probe, Send, perform
 from flow_wire import parties_pb2, runs_pb2, tasks_pb2, templates_pb2
 from tests.sdk.examples import TASK_ID, TEMPLATE_ID
 from tests.sdk.scripted_server import ALL_METHODS, LOST
@@ -112,6 +112,10 @@ def play(timeout_s: float, *, call_lasts_s: float = 0.0) -> list[Send | Pause]:
                 case Pause(seconds=seconds):
                     clock.now_s += seconds
                     steps.append(script.send(None))
+                case Probe():
+                    steps.append(script.send(""))
+                case other:
+                    pytest.fail(f"nobody knows the step {other}")
     except Unavailable:
         return steps
 
