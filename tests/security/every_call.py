@@ -60,6 +60,7 @@ def fields_of(method, stage):
         "LogService/Read": {"task_id": stage.task_id},
         "RunService/Get": {"run_id": stage.run_id},
         "RunService/List": {"task_id": stage.task_id},
+        "MetricService/List": {"task_id": stage.task_id},
         "PartyService/Get": {"federated_id": "nobody-yet"},
         "PartyService/Drain": {"federated_id": "nobody-yet"},
         "PartyService/Resume": {"federated_id": "nobody-yet"},

@@ -52,6 +52,8 @@ TABLE = {
     "UserService/WhoAmI": EVERYBODY,
     "AuditService/List": "operator admin",
     "EnrolmentService/Enrol": EVERYBODY,
+    "MetricService/List": SEES_ANAS,
+    "MetricService/Push": "",
     "AgentService/Connect": "",
     "AgentService/Renew": "",
     "LogService/Push": "",
