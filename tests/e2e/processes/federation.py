@@ -23,7 +23,7 @@ class Server(Child):
 
     def __init__(self, folder: Path, *options: object, **settings: object) -> None:
         # By the environment: a released server that knows no such option passes it over.
-        super().__init__(folder, FEDFLOW_SERVER_INSECURE="true", **settings)
+        super().__init__(folder, **{"FEDFLOW_SERVER_INSECURE": "true", **settings})
         self._options = options
         self._ports = ("0", "0")
         self.address = ""
@@ -48,13 +48,12 @@ class Site(Child):
         client: docker.APIClient | None = None,
         **settings: object,
     ) -> None:
-        super().__init__(
-            folder,
-            FEDFLOW_AGENT_INSECURE="true",
-            FEDFLOW_AGENT_FIRST_BACKOFF_S=0.1,
-            FEDFLOW_AGENT_MAX_BACKOFF_S=1,
-            **settings,
-        )
+        plain = {
+            "FEDFLOW_AGENT_INSECURE": "true",
+            "FEDFLOW_AGENT_FIRST_BACKOFF_S": 0.1,
+            "FEDFLOW_AGENT_MAX_BACKOFF_S": 1,
+        }
+        super().__init__(folder, **{**plain, **settings})
         self.party = party
         self.data = folder / "scans"
         self.data.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ class SecureServer(Server):
     """A server with certificates of its own; a later `start` listens where the first did."""
 
     def __init__(self, folder, *options, **settings):
-        super().__init__(folder, *options, **settings)
+        super().__init__(folder, *options, FEDFLOW_SERVER_INSECURE="false", **settings)
         self.pki = make_pki(folder)
         self._ports = ("0", "0", "0")
         self.agents_address = ""
@@ -39,6 +39,11 @@ class SecureServer(Server):
 
 class SecureSite(Site):
     """One party with an identity."""
+
+    def __init__(self, folder, party, server, *options, **settings):
+        super().__init__(
+            folder, party, server, *options, FEDFLOW_AGENT_INSECURE="false", **settings
+        )
 
     def enrol(self, token, *options):
         """Run `fedflow agent enrol` to its end."""
