@@ -90,6 +90,7 @@ def test_a_workload_sees_its_data_its_output_its_environment_and_no_network(dock
             "FEDFLOW_HYPER_PARAMETERS": '["lr=0.1"]',
             "FEDFLOW_EPOCHS": "10",
             "FEDFLOW_DATA_DIR": "/data",
+            "FEDFLOW_API": "/fedflow/api.sock",
             "FEDFLOW_OUTPUT_DIR": "/output",
         }
         assert environment["COLOUR"] == "blue"
