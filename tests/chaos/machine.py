@@ -216,7 +216,7 @@ class Reconcile(RuleBasedStateMachine):
     @rule(data=st.data())
     def stop(self, data):
         run_id = self._draw_open(data)
-        self.served.do(self.served.starts.stop(self.tasks[run_id], request_id="stop", caller=LOCAL))
+        self.served.stop(self.tasks[run_id], request_id=uuid.uuid4().hex)
         self.runs[run_id].stop()
         self.compare()
 

@@ -55,6 +55,10 @@ class Served:
     def start(self, task_id, *, request_id):
         return self.starts.start(task_id, StartParameters(), request_id=request_id, caller=LOCAL)
 
+    def stop(self, task_id, *, request_id):
+        """Each stop is a request of its own: a repeated one is answered and not obeyed."""
+        self.do(self.starts.stop(task_id, request_id=request_id, caller=LOCAL))
+
     async def _begin(self):
         return asyncio.gather(self.reports.run(), self.starts.run())
 

@@ -43,7 +43,7 @@ async def listed(database, limit):
         # Only what is logged while the page is read.
         with driver_of(connection).query_logger(lambda record: statements.append(record.query)):
             tasks, count = await shown_tasks.list_tasks(
-                connection, federated_id="", offset=0, limit=limit
+                connection, federated_id="", owner=None, offset=0, limit=limit
             )
     assert count == TASKS
     return tasks, statements
