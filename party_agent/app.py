@@ -15,6 +15,7 @@ import structlog
 
 from flow_contract.parties import Inventory
 from party_agent import machine
+from party_agent.arrival import open_patiently
 from party_agent.audit import AuditLog
 from party_agent.audited_journal import AuditedJournal
 from party_agent.backoff import Backoff
@@ -74,7 +75,7 @@ class Agent:
         self._draining = asyncio.Event()
         self._done = asyncio.Event()
         self._is_running = False
-        clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
         gpus = gpus or GpuInventory(ids=settings.gpus)
         self._audit = AuditLog(settings.state_dir)
         self._journal = AuditedJournal(settings.state_dir, self._audit)
@@ -170,7 +171,7 @@ class Agent:
         """Serve until `aclose`; returns when everything is released.
 
         Raises:
-            RuntimeUnavailable: the runtime does not answer at the start.
+            RuntimeUnavailable: the runtime does not answer at the start, nor soon after.
             StateDirUnusable: the journal can't be read.
         """
         self._is_running = True
@@ -207,7 +208,11 @@ class Agent:
             self._audit.close()
 
     async def _serve(self) -> None:
-        await self._runtime.open()
+        patience_s = self._settings.runtime_wait_s
+        opening = open_patiently(self._runtime, self._clock, patience_s=patience_s)
+        await first_of(opening, self._asked_to_close())
+        if self._closing.is_set():
+            return
         await self.units.open()
         tasks = [
             asyncio.create_task(work)

@@ -109,6 +109,8 @@ class AgentSettings(BaseSettings):
     ready_file: Path | None = None
     log_json: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # How long a start waits for a container engine that does not answer yet.
+    runtime_wait_s: Annotated[float, Field(ge=0)] = 30.0
     # How long the connection may be silent before a ping, and how long that may go unanswered.
     keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     first_backoff_s: Annotated[float, Field(gt=0)] = 1.0
@@ -161,7 +163,14 @@ def is_loopback(target: str) -> bool:
 _OPTIONS = {"drain_on_exit": "drain"}
 # What only the environment can set.
 _VARIABLES = frozenset(
-    {"keepalive_s", "first_backoff_s", "max_backoff_s", "log_bytes_per_run", "log_bytes_of_site"}
+    {
+        "keepalive_s",
+        "first_backoff_s",
+        "max_backoff_s",
+        "runtime_wait_s",
+        "log_bytes_per_run",
+        "log_bytes_of_site",
+    }
 )
 
 

@@ -5,6 +5,7 @@ Each has its own loop; this is who makes them, wakes them and ends them.
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -109,7 +110,6 @@ class Units:
 
         Raises:
             StateDirUnusable: the journal can't be read.
-            RuntimeUnavailable: the runtime can't say what it holds.
         """
         self._ended = dict.fromkeys(self._journal.load_ended())
         units = self._journal.load()
@@ -122,7 +122,10 @@ class Units:
                 self._reporter.offer(report_of(unit))
             self._add(self._admit(unit), journaled=unit)
         self._serve_gpus()
-        strays = await self._strays.find()
+        strays: list[str] = []
+        with suppress(RuntimeUnavailable):
+            # Only for the log; what is to end is asked again once the server was heard.
+            strays = await self._strays.find()
         self._tasks.own(self._follow_exits())
         self._tasks.own(self._admission.follow(self._clock, self._wake_all))
         if units or strays:

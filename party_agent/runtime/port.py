@@ -116,6 +116,10 @@ class RuntimeUnavailable(Exception):
     """The runtime can't answer now (engine down, time-out); the same call may work later."""
 
 
+class RuntimeUnusable(RuntimeUnavailable):
+    """The runtime can't answer until somebody changes something about this machine."""
+
+
 Progress = Callable[[Reason, str], None]
 """Told while `prepare` waits for something visible, such as an image pull."""
 

@@ -7,7 +7,7 @@ import structlog
 
 from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.handover import hand_over
-from party_agent.runtime.port import RuntimeUnavailable, Workload
+from party_agent.runtime.port import RuntimeUnusable, Workload
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +26,12 @@ class ProcessUser:
         """Warn of what is missing.
 
         Raises:
-            RuntimeUnavailable: this agent can't run processes, or not as that user.
+            RuntimeUnusable: this agent can't run processes, or not as that user.
         """
         if not hasattr(os, "pidfd_open"):
-            raise RuntimeUnavailable("the process runtime needs Linux; use a container engine")
+            raise RuntimeUnusable("the process runtime needs Linux; use a container engine")
         if self.ids is not None and os.geteuid() != 0:
-            raise RuntimeUnavailable(
+            raise RuntimeUnusable(
                 "only an agent that is root runs processes as another user; "
                 "leave --workload-user out, or use a container engine"
             )

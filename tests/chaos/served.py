@@ -1,8 +1,10 @@
 """The real services of a server on one database, for tests that call them step by step."""
 
 import asyncio
+import tempfile
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 from flow_contract.tasks import StartParameters
 from flow_contract.templates import TemplateSpec
@@ -16,6 +18,7 @@ from flow_server.services.starts import StartService
 from flow_server.services.templates import TemplateService
 from flow_server.services.vigil import Vigil
 from flow_server.storage.address import parse
+from flow_server.storage.blobs import open_blobs
 from flow_server.storage.database import Database
 from flow_server.storage.engine import make_engine
 from tests.chaos.callers import LOCAL
@@ -38,7 +41,13 @@ class Served:
             self.database, vigil=vigil, orphan_grace_s=0, return_grace_s=0
         )
         self.starts = StartService(self.database)
-        self.retention = RetentionService(self.database, age=timedelta(0), runs_per_task=1)
+        self.blobs = tempfile.TemporaryDirectory()
+        self.retention = RetentionService(
+            self.database,
+            open_blobs(None, Path(self.blobs.name)),
+            age=timedelta(0),
+            runs_per_task=1,
+        )
         self.reports = ReportService(self.database)
         self.delivery = DeliveryService(self.database, self.registry)
         self.worker = self.do(self._begin())
@@ -75,3 +84,4 @@ class Served:
         self.do(self._end())
         self.do(self.engine.dispose())
         self.runner.close()
+        self.blobs.cleanup()

@@ -107,9 +107,12 @@ async def test_another_user_reads_neither_the_agent_s_files_nor_its_environment(
 async def test_another_user_s_process_is_stopped_like_any_other(
     folder: Path, nobody: ProcessRuntime
 ) -> None:
-    workload = shell(folder, "exec sleep 100000")
+    text = 'trap "" TERM; echo deaf > "$FEDFLOW_OUTPUT_DIR/said"; exec sleep 100000'
+    workload = shell(folder, text)
     await nobody.prepare(workload, lambda *_: None)
     await nobody.launch(workload)
+    said = workload.binds[0].source / "said"
+    await until(lambda: said.exists() and said.read_text())
     await nobody.stop(workload.party_run_id, 0)
     seen = await nobody.inspect(workload.party_run_id)
     assert seen is not None

@@ -28,7 +28,7 @@ from party_agent.runtime.docker_engine.feed import EventFeed
 from party_agent.runtime.docker_engine.files import path_stat, small_text
 from party_agent.runtime.docker_engine.threads import CALL_THREADS, WAIT_THREADS, Threads
 from party_agent.runtime.docker_engine.translate import engine_time
-from party_agent.runtime.port import RuntimeUnavailable
+from party_agent.runtime.port import RuntimeUnavailable, RuntimeUnusable
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -46,7 +46,7 @@ def _translated() -> Iterator[None]:
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise RuntimeUnavailable(f"the container engine does not answer: {error}") from error
     except DockerException as error:
-        raise RuntimeUnavailable(f"the container engine can't be used: {error}") from error
+        raise RuntimeUnusable(f"the container engine can't be used: {error}") from error
 
 
 class Engine:
