@@ -1,22 +1,13 @@
 """What must never happen is refused by the schema, whoever asks: one sentence per rule."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKeyConstraint,
-    UniqueConstraint,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import insert, select, update
 
 from flow_contract.lifecycle import PartyRunState, RunStatus, is_final, is_final_status
 from flow_server.storage.tables import (
+    compatibility,
     events,
     parties,
     party_runs,
@@ -24,11 +15,9 @@ from flow_server.storage.tables import (
     tasks,
     templates,
 )
+from tests.storage.never import Never, insert_valid, refuse
 
-# Those of the flow; identities have their own page.
-_TABLES = (templates, tasks, runs, party_runs, events, parties)
-
-_T = datetime(2026, 1, 1, tzinfo=UTC)
+T = datetime(2026, 1, 1, tzinfo=UTC)
 
 _TEMPLATE = {"template_id": "tpl", "name": "Digits", "name_key": "digits", "spec": {}}
 _TASK = {
@@ -46,8 +35,8 @@ _RUN = {
     "snapshot": {},
     "status": "Started",
     "desired": "prepared",
-    "connect_deadline_at": _T,
-    "prepare_deadline_at": _T,
+    "connect_deadline_at": T,
+    "prepare_deadline_at": T,
 }
 _PARTY_RUN = {
     "party_run_id": "share",
@@ -65,10 +54,10 @@ _PARTY = {
     "instance_id": "one",
     "epoch": 1,
     "owner_id": "replica",
-    "lease_expires_at": _T,
+    "lease_expires_at": T,
     "inventory": {},
 }
-_ROWS = {
+ROWS = {
     templates: _TEMPLATE,
     tasks: _TASK,
     runs: _RUN,
@@ -78,29 +67,20 @@ _ROWS = {
 }
 
 _REPEAT = {"retry_of": "run-0", "retry_number": 1}
-_ENDED = {"status": "Failed", "ended_at": _T}
-_FAILED = {"state": "failed", "finished_at": _T, "reason": "exit_nonzero", "exit_code": 7}
+_ENDED = {"status": "Failed", "ended_at": T}
+_FAILED = {"state": "failed", "finished_at": T, "reason": "exit_nonzero", "exit_code": 7}
 _OTHER_RUN = {"run_id": "run-2", "number": 2, "request_id": "ask-2", "start_order": 1000}
 _OTHER_SHARE = {"party_run_id": "share-2", "federated_id": "south", "rank": 1}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Never:
-    """A row that `rule` must refuse: `change` applied to the valid row of `table`.
-
-    The valid row of every table is there already; `first` is applied to `table`'s before.
-    `adds` inserts a second row instead of changing the first.
-    """
-
-    sentence: str
-    rule: str
-    table: Any
-    change: dict[str, Any]
-    first: dict[str, Any] | None = None
-    adds: bool = False
-
-
-_NEVER = [
+NEVER = [
+    Never(
+        sentence="a second word on which code still fits",
+        rule="ck_compatibility_only_row",
+        table=compatibility,
+        change={"only_row": False, "oldest_code": "0002"},
+        adds=True,
+    ),
     Never(
         sentence="two templates of one name",
         rule="uq_templates_name_key",
@@ -286,7 +266,7 @@ _NEVER = [
             sentence=f"an end of a run that is {status.value}",
             rule="ck_runs_ended",
             table=runs,
-            change={"status": status.value, "ended_at": _T},
+            change={"status": status.value, "ended_at": T},
         )
         for status in RunStatus
         if not is_final_status(status)
@@ -306,7 +286,7 @@ _NEVER = [
             sentence=f"an end of a party run that is {state.value}",
             rule="ck_party_runs_finished",
             table=party_runs,
-            change={"state": state.value, "finished_at": _T},
+            change={"state": state.value, "finished_at": T},
         )
         for state in PartyRunState
         if not is_final(state)
@@ -325,56 +305,28 @@ _NEVER = [
 ]
 
 
-async def _insert_valid_rows(connection):
-    for table, row in _ROWS.items():
-        await connection.execute(insert(table).values(row))
-
-
-@pytest.mark.parametrize("never", _NEVER, ids=lambda never: never.sentence)
+@pytest.mark.parametrize("never", NEVER, ids=lambda never: never.sentence)
 async def test_never(never, engine):
-    async with engine.begin() as connection:
-        await _insert_valid_rows(connection)
-        if never.first is not None:
-            await connection.execute(update(never.table).values(never.first))
-        statement = (
-            insert(never.table).values(_ROWS[never.table] | never.change)
-            if never.adds
-            else update(never.table).values(never.change)
-        )
-        with pytest.raises(IntegrityError) as caught:
-            async with connection.begin_nested():
-                await connection.execute(statement)
-    assert f'constraint "{never.rule}"' in str(caught.value)
-
-
-def test_every_rule_of_the_schema_has_a_sentence():
-    rules = {
-        constraint.name
-        for table in _TABLES
-        for constraint in table.constraints
-        if isinstance(constraint, CheckConstraint | UniqueConstraint | ForeignKeyConstraint)
-    }
-    rules |= {index.name for table in _TABLES for index in table.indexes if index.unique}
-    assert {never.rule for never in _NEVER} == {str(rule) for rule in rules}
+    await refuse(engine, ROWS, never)
 
 
 async def test_a_task_may_run_again_once_its_run_has_ended(engine):
     async with engine.begin() as connection:
-        await _insert_valid_rows(connection)
+        await insert_valid(connection, ROWS)
         await connection.execute(update(runs).values(_ENDED))
         await connection.execute(insert(runs).values(_RUN | _OTHER_RUN))
 
 
 async def test_starts_without_a_request_id_are_never_repeats(engine):
     async with engine.begin() as connection:
-        await _insert_valid_rows(connection)
+        await insert_valid(connection, ROWS)
         await connection.execute(update(runs).values(_ENDED | {"request_id": None}))
         await connection.execute(insert(runs).values(_RUN | _OTHER_RUN | {"request_id": None}))
 
 
 async def test_every_final_state_can_be_stored(engine):
     async with engine.begin() as connection:
-        await _insert_valid_rows(connection)
+        await insert_valid(connection, ROWS)
         for state in PartyRunState:
             if is_final(state):
                 exit_code = 0 if state is PartyRunState.SUCCEEDED else None
@@ -384,7 +336,7 @@ async def test_every_final_state_can_be_stored(engine):
 
 async def test_later_runs_stand_behind_earlier_ones_in_the_queue(engine):
     async with engine.begin() as connection:
-        await _insert_valid_rows(connection)
+        await insert_valid(connection, ROWS)
         await connection.execute(update(runs).values(_ENDED))
         second = {key: value for key, value in _OTHER_RUN.items() if key != "start_order"}
         await connection.execute(insert(runs).values(_RUN | second))
@@ -394,7 +346,7 @@ async def test_later_runs_stand_behind_earlier_ones_in_the_queue(engine):
 
 async def test_what_belongs_to_a_task_goes_with_it(engine):
     async with engine.begin() as connection:
-        await _insert_valid_rows(connection)
+        await insert_valid(connection, ROWS)
         await connection.execute(tasks.delete())
         for table in (runs, party_runs, events):
             assert (await connection.execute(select(table))).all() == []

@@ -1,36 +1,80 @@
 """What must never happen to metrics is refused by the schema, whoever asks."""
 
 import pytest
-from sqlalchemy import insert
-from sqlalchemy.exc import IntegrityError
 
 from flow_server.storage.metric_tables import metric_heads, metric_points
 from flow_server.storage.tables import party_runs, runs, tasks
-from tests.storage.test_constraints import _PARTY_RUN, _RUN, _T, _TASK
+from tests.storage.never import Never, refuse
+from tests.storage.test_constraints import ROWS as FLOW
+from tests.storage.test_constraints import T
 
-_HEAD = {"party_run_id": "share"}
-_POINT = {"party_run_id": "share", "sequence": 1, "name": "loss", "step": 0, "at": _T, "value": 1.0}
+ROWS = {
+    tasks: FLOW[tasks],
+    runs: FLOW[runs],
+    party_runs: FLOW[party_runs],
+    metric_heads: {"party_run_id": "share"},
+    metric_points: {
+        "party_run_id": "share",
+        "sequence": 1,
+        "name": "loss",
+        "step": 0,
+        "at": T,
+        "value": 1.0,
+    },
+}
+
+NEVER = [
+    Never(
+        sentence="points of no party run",
+        rule="fk_metric_heads_party_run_id",
+        table=metric_heads,
+        change={"party_run_id": "gone"},
+        adds=True,
+    ),
+    Never(
+        sentence="fewer than no points stored",
+        rule="ck_metric_heads_counts",
+        table=metric_heads,
+        change={"stored": -1},
+    ),
+    Never(
+        sentence="fewer than no points dropped",
+        rule="ck_metric_heads_counts",
+        table=metric_heads,
+        change={"dropped": -1},
+    ),
+    Never(
+        sentence="one head twice",
+        rule="pk_metric_heads",
+        table=metric_heads,
+        change={},
+        adds=True,
+    ),
+    Never(
+        sentence="one point twice",
+        rule="pk_metric_points",
+        table=metric_points,
+        change={},
+        adds=True,
+    ),
+    Never(
+        sentence="a point before the first",
+        rule="ck_metric_points_sequence",
+        table=metric_points,
+        change={"sequence": 0},
+    ),
+    *(
+        Never(
+            sentence=f"a point that is {value}",
+            rule="ck_metric_points_finite",
+            table=metric_points,
+            change={"value": float(value)},
+        )
+        for value in ("nan", "inf", "-inf")
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("rule", "table", "row"),
-    [
-        ("fk_metric_heads_party_run_id", metric_heads, {"party_run_id": "gone"}),
-        ("pk_metric_heads", metric_heads, _HEAD),
-        ("ck_metric_heads_counts", metric_heads, _HEAD | {"stored": -1}),
-        ("ck_metric_heads_counts", metric_heads, _HEAD | {"dropped": -1}),
-        ("pk_metric_points", metric_points, _POINT),
-        ("ck_metric_points_sequence", metric_points, _POINT | {"sequence": 0}),
-        ("ck_metric_points_finite", metric_points, _POINT | {"sequence": 2, "value": float("nan")}),
-        ("ck_metric_points_finite", metric_points, _POINT | {"sequence": 2, "value": float("inf")}),
-    ],
-)
-async def test_a_row_that_breaks_a_rule_is_refused(engine, rule, table, row):
-    valid = ((tasks, _TASK), (runs, _RUN), (party_runs, _PARTY_RUN))
-    async with engine.begin() as connection:
-        for place, first in (*valid, (metric_heads, _HEAD), (metric_points, _POINT)):
-            await connection.execute(insert(place).values(first))
-        with pytest.raises(IntegrityError) as caught:
-            async with connection.begin_nested():
-                await connection.execute(insert(table).values(row))
-    assert f'constraint "{rule}"' in str(caught.value)
+@pytest.mark.parametrize("never", NEVER, ids=lambda never: never.sentence)
+async def test_never(never, engine):
+    await refuse(engine, ROWS, never)
