@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import docker
 import grpc
@@ -60,7 +60,7 @@ def measure(server: Server, folder: Path) -> list[Row]:
             if number:
                 relayed.append(relay_mib_s)
                 followed.append(LINES / follow_s)
-                used.append([now - then for now, then in zip(_cpu(server, agent), before)])
+                used.append([now - then for now, then in zip(_cpu(server, agent), before, strict=True)])
     return _rows(followed, relayed, used)
 
 
@@ -71,7 +71,7 @@ class _Taker:
         self._channel = grpc.insecure_channel(address)
         self._call: Any = None
 
-    def __enter__(self) -> "_Taker":
+    def __enter__(self) -> Self:
         grpc.channel_ready_future(self._channel).result(60)
         # Open for ever; what comes is taken as it is.
         self._call = self._channel.stream_stream("/bare/Relay")(_never())

@@ -78,7 +78,7 @@ class BlockingDriver:
                     return
                 outcome, error = None, None
                 if isinstance(step, Give):
-                    yield step.item
+                    yield from step.items
                 else:
                     outcome, error = self._take(step)
         finally:
@@ -160,7 +160,8 @@ class AsyncDriver:
                     return
                 outcome, error = None, None
                 if isinstance(step, Give):
-                    yield step.item
+                    for item in step.items:
+                        yield item
                 else:
                     outcome, error = await self._take(step)
         finally:

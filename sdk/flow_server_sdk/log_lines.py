@@ -7,9 +7,9 @@ what is not UTF-8 is replaced in `text` and kept in `raw`.
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import zstandard
 
@@ -30,14 +30,14 @@ MAX_LINE_BYTES = 1024 * 1024
 _NAMES = {LogStream.STDOUT: "stdout", LogStream.STDERR: "stderr", LogStream.MARK: "mark"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line without its newline. `stream` is "stdout", "stderr", or "mark" for the site's own.
 
     `at` is aware UTC by the site's clock. With `is_cut` the next line of the stream goes on with
     this one.
     """
 
+    # A tuple, because a million of them are made while somebody follows.
     party: str
     stream: str
     at: datetime
@@ -72,7 +72,8 @@ class LineReader:
         self._since = since
         self._tail = tail
         self._parties: dict[str, _Party] = {}
-        self._waiting: list[tuple[int, int, LogLine]] = []
+        # By time and arrival; those of one record wait together.
+        self._waiting: list[tuple[int, int, list[LogLine]]] = []
         self._count = 0
 
     @property
@@ -91,84 +92,81 @@ class LineReader:
                     tail=None if self._tail is None else deque(maxlen=self._tail),
                 )
 
-    def take(self, chunk: LogChunk) -> Iterator[LogLine]:
-        """Add a chunk; yield the lines that no later chunk can come before."""
+    def take(self, chunk: LogChunk) -> list[LogLine]:
+        """Add a chunk; return the lines that no later chunk can come before."""
         party = self._parties.get(chunk.party_run_id)
         if party is None or chunk.start != party.position:
             raise _strange()
         for record in _records(chunk):
-            for line in _lines(party, record):
-                self._offer(party, line)
+            self._offer(party, record.at_us, _lines(party, record))
         party.position = chunk.end
-        yield from self._before(us_of(chunk.first_at))
+        return self._before(us_of(chunk.first_at))
 
-    def rest(self) -> Iterator[LogLine]:
-        """Yield the lines that are complete: all that there was has been taken."""
+    def rest(self) -> list[LogLine]:
+        """Return the lines that are complete: all that there was has been taken."""
         for party in self._parties.values():
             # A tail is the end of what there was at first; what comes later is all wanted.
             lines, party.tail = party.tail or (), None
             for line in lines:
-                self._push(line)
-        yield from self._before(None)
+                self._push(us_of(line.at), [line])
+        return self._before(None)
 
-    def unfinished(self) -> Iterator[LogLine]:
-        """Yield what has no newline at the end of all logs."""
+    def unfinished(self) -> list[LogLine]:
+        """Return what has no newline at the end of all logs."""
         for party in self._parties.values():
             for stream, part in party.parts.items():
                 if part and (stream in party.seen or not party.is_fresh):
-                    self._push(_line(party, stream, party.last_us, bytes(part)))
+                    line = LogLine(
+                        party.log.federated_id, _NAMES[stream], at_of(party.last_us), bytes(part)
+                    )
+                    self._push(party.last_us, [line])
             party.parts.clear()
-        yield from self._before(None)
+        return self._before(None)
 
-    def _offer(self, party: _Party, line: LogLine) -> None:
-        if self._since is not None and line.at < self._since:
+    def _offer(self, party: _Party, at_us: int, lines: list[LogLine]) -> None:
+        if not lines or (self._since is not None and lines[0].at < self._since):
             return
         if party.tail is not None:
-            party.tail.append(line)
+            party.tail.extend(lines)
         else:
-            self._push(line)
+            self._push(at_us, lines)
 
-    def _push(self, line: LogLine) -> None:
+    def _push(self, at_us: int, lines: list[LogLine]) -> None:
+        """Let lines of one moment wait for those of others."""
         self._count += 1
-        heapq.heappush(self._waiting, (us_of(line.at), self._count, line))
+        heapq.heappush(self._waiting, (at_us, self._count, lines))
 
-    def _before(self, at_us: int | None) -> Iterator[LogLine]:
+    def _before(self, at_us: int | None) -> list[LogLine]:
+        lines: list[LogLine] = []
         while self._waiting and (at_us is None or self._waiting[0][0] < at_us):
-            yield heapq.heappop(self._waiting)[2]
+            lines += heapq.heappop(self._waiting)[2]
+        return lines
 
 
-def _lines(party: _Party, record: LogRecord) -> Iterator[LogLine]:
+def _lines(party: _Party, record: LogRecord) -> list[LogLine]:
+    """Return the lines that end in a record: all at its time."""
     party.last_us = record.at_us
+    name, stream, at = party.log.federated_id, _NAMES[record.stream], at_of(record.at_us)
     if record.stream is LogStream.MARK:
-        yield _line(party, record.stream, record.at_us, record.data)
-        return
+        return [LogLine(name, stream, at, record.data)]
     part = party.parts.setdefault(record.stream, bytearray())
-    *whole, rest = record.data.split(b"\n")
-    for piece in whole:
-        part += piece
+    first, *others = record.data.split(b"\n")
+    part += first
+    lines = []
+    if others:
+        rest = others.pop()
         if record.stream in party.seen or not party.is_fresh:
-            yield _line(party, record.stream, record.at_us, bytes(part))
+            lines.append(LogLine(name, stream, at, bytes(part)))
         # Else it began before what is read, and half of it would be no line.
         party.seen.add(record.stream)
-        part.clear()
-    part += rest
+        lines += [LogLine(name, stream, at, raw) for raw in others]
+        part[:] = rest
     while len(part) >= MAX_LINE_BYTES:
         cut = bytes(part[:MAX_LINE_BYTES])
         del part[:MAX_LINE_BYTES]
         if record.stream in party.seen or not party.is_fresh:
-            yield _line(party, record.stream, record.at_us, cut, is_cut=True)
-
-
-def _line(
-    party: _Party, stream: LogStream, at_us: int, raw: bytes, *, is_cut: bool = False
-) -> LogLine:
-    return LogLine(
-        party=party.log.federated_id,
-        stream=_NAMES[stream],
-        at=at_of(at_us),
-        raw=raw,
-        is_cut=is_cut,
-    )
+            lines.append(LogLine(name, stream, at, cut, is_cut=True))
+    return lines
 
 
 def _records(chunk: LogChunk) -> list[LogRecord]:

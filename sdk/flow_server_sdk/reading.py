@@ -1,6 +1,6 @@
 """How logs are read: one stream, opened again where it was lost, line by line to its end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -70,10 +70,10 @@ def read_lines(request: LogRequest, link: Link) -> Items:
         try:
             before = lines.positions
             while (reply := (yield Next(stream=stream))) is not None:
-                yield from _give(_taken(reply, lines, link))
+                yield Give(items=_taken(reply, lines, link))
                 if lines.positions != before:
                     attempt = 0
-            yield from _give(lines.unfinished())
+            yield Give(items=lines.unfinished())
         except grpc.RpcError as error:
             attempt += 1
             if attempt >= MAX_ATTEMPTS or not failures.is_lost(error):
@@ -87,7 +87,7 @@ def read_lines(request: LogRequest, link: Link) -> Items:
         yield Pause(seconds=link.pause_s(attempt))
 
 
-def _taken(reply: Any, lines: LineReader, link: Link) -> Iterable[LogLine]:
+def _taken(reply: Any, lines: LineReader, link: Link) -> Sequence[LogLine]:
     match reply.WhichOneof("body"):
         case "head":
             head = read(link, lambda wire: decode_log_head(wire.head), reply)
@@ -97,8 +97,3 @@ def _taken(reply: Any, lines: LineReader, link: Link) -> Iterable[LogLine]:
             return lines.take(read(link, lambda wire: decode_log_chunk(wire.chunk), reply))
         case _:
             return lines.rest()
-
-
-def _give(lines: Iterable[LogLine]) -> Items:
-    for line in lines:
-        yield Give(item=line)

@@ -7,7 +7,7 @@ two drivers in `drivers` take the steps with blocking calls or with awaits and d
 
 import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -76,9 +76,9 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Give:
-    """An item of what the caller iterates over; only in what `iterate` carries out."""
+    """Items of what the caller iterates over, maybe none; only in what `iterate` carries out."""
 
-    item: Any
+    items: Sequence[Any]
 
 
 Step = Send | Open | Next | Pause | Tell | Probe
