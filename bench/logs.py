@@ -60,7 +60,8 @@ def measure(server: Server, folder: Path) -> list[Row]:
             if number:
                 relayed.append(relay_mib_s)
                 followed.append(LINES / follow_s)
-                used.append([now - then for now, then in zip(_cpu(server, agent), before, strict=True)])
+                after = _cpu(server, agent)
+                used.append([now - then for now, then in zip(after, before, strict=True)])
     return _rows(followed, relayed, used)
 
 
