@@ -1,8 +1,14 @@
-"""Log lines from a container's stdout to a client that follows, beside a bare relay of bytes."""
+"""Log lines from a workload's stdout to a client that follows, beside a bare relay of bytes.
+
+Containers also beside the engine alone: what `docker run` hands to whoever is attached.
+"""
 
 import contextlib
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,26 +26,31 @@ from flow_server_sdk import FlowServerSdk
 
 LINE_BYTES = 100
 LINES = 500_000
-ROUNDS = 3
+ROUNDS = 5
 MESSAGE_BYTES = 64 * 1024
 MESSAGES = LINES * LINE_BYTES // MESSAGE_BYTES
 GOAL = 0.7
-PARTY = "bench-logs"
 # `yes` is as fast a writer as there is.
 COMMAND = ("sh", "-c", f"yes {'x' * (LINE_BYTES - 1)} | head -n {LINES}")
 _MIB = 1024**2
+_READ_BYTES = 64 * 1024
+
+
+@dataclass(kw_only=True)
+class Followed:
+    """One runtime's rounds: lines per second, and the CPU seconds of who worked for them."""
+
+    agent: Child
+    task_id: str
+    rates: list[float] = field(default_factory=list)
+    cpu: list[list[float]] = field(default_factory=list)
 
 
 def measure(server: Server, folder: Path) -> list[Row]:
-    """Return the rows on logs, or one that says why there are none."""
-    try:
-        engine = docker.from_env(timeout=120)
-        engine.images.get(IMAGE)
-        engine.close()
-    except DockerException as error:
-        return [Row(measure="logs of containers", value=f"not measured: {error}")]
+    """Return the rows on logs; without an engine those of plain processes."""
+    relayed: list[float] = []
+    attached: list[float] = []
     with contextlib.ExitStack() as stack:
-        agent = _agent(stack, server, folder)
         bare = child(stack, "bare", ["-m", "bench.bare"], folder)
         address = str(bare.hear()["address"])
         taker = stack.enter_context(_Taker(address))
@@ -47,22 +58,95 @@ def measure(server: Server, folder: Path) -> list[Row]:
         flood = child(stack, "flood", arguments, folder)
         flood.hear()
         sdk = stack.enter_context(FlowServerSdk(server.host, server.port))
-        task_id = make_task(sdk, image=IMAGE, command=COMMAND, parties=[PARTY])
-        relayed: list[float] = []
-        followed: list[float] = []
-        used: list[list[float]] = []
+        ways = {
+            runtime: _way(stack, sdk, server, folder, runtime)
+            for runtime in ("process", *(["docker"] if _has_engine() else []))
+        }
         for number in range(ROUNDS + 1):
+            # The first round warms caches and connections up; it does not count.
+            counts = number > 0
             proc.wait_until_quiet()
-            relay_mib_s = _relay(flood, taker)
-            proc.wait_until_quiet()
-            before = _cpu(server, agent)
-            follow_s = _follow(sdk, task_id)
-            if number:
-                relayed.append(relay_mib_s)
-                followed.append(LINES / follow_s)
-                after = _cpu(server, agent)
-                used.append([now - then for now, then in zip(after, before, strict=True)])
-    return _rows(followed, relayed, used)
+            relay = _relay(flood, taker)
+            relayed += [relay] if counts else []
+            for way in ways.values():
+                proc.wait_until_quiet()
+                before = _cpu(server, way.agent)
+                took_s = _follow(sdk, way.task_id)
+                if counts:
+                    after = _cpu(server, way.agent)
+                    way.rates.append(LINES / took_s)
+                    way.cpu.append([now - then for now, then in zip(after, before, strict=True)])
+            if "docker" in ways:
+                proc.wait_until_quiet()
+                attached += [_attached()] if counts else []
+    return list(_rows(ways, relayed, attached))
+
+
+def _rows(ways: dict[str, Followed], relayed: list[float], attached: list[float]) -> Iterator[Row]:
+    relay = f"bare relay of 64 KiB messages: {spread(relayed, 'MiB/s')}"
+    for runtime, way in ways.items():
+        mib_s = [rate * LINE_BYTES / _MIB for rate in way.rates]
+        yield Row(
+            measure=f"stdout to a client that follows, {runtime}, lines of {LINE_BYTES} bytes",
+            value=f"{spread(mib_s, 'MiB/s')}, {median(way.rates):.0f} lines/s",
+            reference=relay,
+            ratio=median(mib_s) / median(relayed),
+            goal=GOAL,
+            more_is_better=True,
+        )
+        if runtime == "docker":
+            yield Row(
+                measure="the same",
+                value=spread(mib_s, "MiB/s"),
+                reference=f"docker run, attached: {spread(attached, 'MiB/s')}",
+                ratio=median(mib_s) / median(attached),
+                more_is_better=True,
+            )
+        of_server, of_agent, of_client = (
+            f"{median(values) / LINES * 1e6:.2f}" for values in zip(*way.cpu, strict=True)
+        )
+        yield Row(
+            measure="the same: CPU per line",
+            value=f"server {of_server}, agent and its processes {of_agent}, client {of_client} µs",
+        )
+
+
+def _way(
+    stack: contextlib.ExitStack, sdk: FlowServerSdk, server: Server, folder: Path, runtime: str
+) -> Followed:
+    party = f"bench-logs-{runtime}"
+    ready = folder / f"{party}.json"
+    arguments = [*fedflow(), "agent", "--insecure", "--server", server.address, "--party", party]
+    arguments += ["--runtime", runtime, "--on-exit", "stop"]
+    arguments += ["--state-dir", str(folder / party), "--ready-file", str(ready)]
+    agent = child(stack, party, arguments, folder)
+    agent.ready(ready)
+    task_id = make_task(sdk, image=IMAGE, command=COMMAND, parties=[party])
+    return Followed(agent=agent, task_id=task_id)
+
+
+def _has_engine() -> bool:
+    try:
+        engine = docker.from_env(timeout=120)
+        engine.images.get(IMAGE)
+        engine.close()
+    except DockerException:
+        return False
+    return True
+
+
+def _attached() -> float:
+    """Return MiB per second of the same container with nothing of ours."""
+    command = ["docker", "run", "--rm", "--network", "none", "--log-driver", "local"]
+    with subprocess.Popen([*command, IMAGE, *COMMAND], stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        read, began_s = len(running.stdout.read(1)), time.monotonic()
+        while data := running.stdout.read1(_READ_BYTES):  # type: ignore[attr-defined]  # is buffered
+            read += len(data)
+        took_s = time.monotonic() - began_s
+    if read != LINES * LINE_BYTES:
+        raise BenchError(f"docker run gave {read} of {LINES * LINE_BYTES} bytes")
+    return read / _MIB / took_s
 
 
 class _Taker:
@@ -112,36 +196,6 @@ def _never() -> Any:
     """Send nothing, for as long as anybody listens."""
     threading.Event().wait()
     yield b""
-
-
-def _rows(followed: list[float], relayed: list[float], used: list[list[float]]) -> list[Row]:
-    mib_s = [rate * LINE_BYTES / _MIB for rate in followed]
-    of_server, of_agent, of_client = (
-        f"{median(values) / LINES * 1e6:.2f}" for values in zip(*used, strict=True)
-    )
-    return [
-        Row(
-            measure=f"container's stdout to a client that follows, lines of {LINE_BYTES} bytes",
-            value=f"{spread(mib_s, 'MiB/s')}, {median(followed):.0f} lines/s",
-            reference=f"bare relay of 64 KiB messages: {spread(relayed, 'MiB/s')}",
-            ratio=median(mib_s) / median(relayed),
-            goal=GOAL,
-            more_is_better=True,
-        ),
-        Row(
-            measure="the same: CPU per line",
-            value=f"server {of_server}, agent {of_agent}, client {of_client} µs",
-        ),
-    ]
-
-
-def _agent(stack: contextlib.ExitStack, server: Server, folder: Path) -> Child:
-    arguments = [*fedflow(), "agent", "--insecure", "--server", server.address, "--party", PARTY]
-    arguments += ["--runtime", "docker", "--on-exit", "stop"]
-    arguments += ["--state-dir", str(folder / PARTY), "--ready-file", str(folder / "agent.json")]
-    started = child(stack, PARTY, arguments, folder)
-    started.ready(folder / "agent.json")
-    return started
 
 
 def _cpu(server: Server, agent: Child) -> list[float]:
