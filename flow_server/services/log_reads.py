@@ -22,7 +22,7 @@ from flow_server.storage.log_reads import ChunkRow, StoredLog
 
 # Chunks that are read at a time: 2 MiB at most, before compression.
 _PAGE = 32
-# How long a reader waits for the last words of a party run that has ended.
+# How long a reader waits for more of the last words of a party run that has ended.
 SETTLE_S = 10.0
 
 Piece: TypeAlias = LogHead | LogChunk | CaughtUp
@@ -85,6 +85,8 @@ class LogReadService:
             over_since_s: float | None = None
             while True:
                 async for chunk in self._chunks(run_id, found, positions):
+                    # As long as something comes, more of it may: a long log takes its time.
+                    over_since_s = None
                     yield chunk
                 yield CaughtUp()
                 if not request.follow or all(_is_told(log) for log in found):
