@@ -8,7 +8,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import fanout, idle, latency, logs, page, recovery, start, table, throughput
+from bench import (
+    fanout,
+    flood,
+    idle,
+    latency,
+    logs,
+    page,
+    points,
+    recovery,
+    start,
+    table,
+    throughput,
+)
 from bench.processes import BenchError, Server, flow_server, scratch_folder
 
 PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
@@ -17,6 +29,8 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "idle": idle.measure,
     "latency": latency.measure,
     "logs": logs.measure,
+    "flood": flood.measure,
+    "points": points.measure,
     "recovery": recovery.measure,
     "throughput": throughput.measure,
 }
