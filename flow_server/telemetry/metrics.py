@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 
 # When each series began would double their number, and nobody asks it.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # Taken, refused for what it asks, or not to be answered by this server now.

@@ -50,6 +50,11 @@ class Tracing:
         """Whether anything is made at all."""
         return self._tracer is not None
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether a span is current, and anything is made."""
+        return self._tracer is not None and trace.get_current_span().get_span_context().is_valid
+
     def span(
         self,
         name: str,
