@@ -107,9 +107,10 @@ class FlowServer:
             counter=Counter(call_limits(self._settings)),
             watch=telemetry.calls,
         )
-        http_servers = make_http_servers(self._settings, parts.check_ready, telemetry.page)
-        for http_server in http_servers:
+        http_servers = []
+        for http_server in make_http_servers(self._settings, parts.check_ready, telemetry.page):
             self._stack.push_async_callback(http_server.aclose)
+            http_servers.append(http_server)
         self._begin(parts.duties)
         await parts.listening.wait()
         for http_server in http_servers:

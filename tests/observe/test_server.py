@@ -1,7 +1,10 @@
 """What one server says of itself, over HTTP and by gRPC's health service."""
 
 import asyncio
+import re
+from contextlib import asynccontextmanager
 
+import asyncpg
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -14,7 +17,7 @@ from tests.server.flows import make_task
 
 @pytest.fixture
 def numbers(fetch):
-    """Read the page: numbers(server) is {(name, labels): value}."""
+    """Read the page: numbers(server) is {(name, values of labels by their names): value}."""
 
     async def numbers(address):
         status, text = await fetch(address, "/metrics")
@@ -28,17 +31,37 @@ def numbers(fetch):
     return numbers
 
 
+@asynccontextmanager
 async def health(server):
+    """Watch gRPC's health service: `await told()` is what it says next."""
     async with grpc.aio.insecure_channel(server.grpc_address) as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(), timeout=30
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+
+        async def told():
+            answer = await watch.read()
+            return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+        yield told
+        watch.cancel()
+
+
+@asynccontextmanager
+async def closed_to_everybody(cluster, database_url):
+    """Let nobody into the database, and end those who are in, as a crash would."""
+    [name] = re.findall(r"/(test_[0-9a-f]+)", database_url)
+    connection = await asyncpg.connect(cluster.url("postgres"))
+    try:
+        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
         )
-        return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        yield
+        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    finally:
+        await connection.close()
 
 
-async def test_a_start_shows_in_the_numbers_of_starts_calls_and_runs(
-    server, sdk, connect, numbers
-):
+async def test_a_start_shows_in_the_numbers_of_starts_calls_and_runs(server, sdk, connect, numbers):
     await connect("a")
     task_id = await make_task(sdk, ["a"])
     assert (await sdk.task.start(task_id))["ret_code"] == 0
@@ -48,7 +71,7 @@ async def test_a_start_shows_in_the_numbers_of_starts_calls_and_runs(
     assert found["agent_sessions_opened_total",] == 1
     assert (found["starts_total", "accepted"], found["starts_total", "refused"]) == (1, 1)
     assert found["start_seconds_count",] == 2
-    assert found["rpcs_total", "TaskService/Start", "OK"] == 1
+    assert found["rpcs_total", "OK", "TaskService/Start"] == 1
     assert found["rpc_seconds_count", "TaskService/Start"] == 2
     assert found["rpcs_in_progress", "AgentService/Connect"] == 1
     assert found["parties", "connected"] == 1
@@ -62,7 +85,7 @@ async def test_a_name_that_a_caller_makes_up_is_no_label(server, numbers):
             with pytest.raises(grpc.aio.AioRpcError):
                 await channel.unary_unary(method)(b"", timeout=30)
     found = await numbers(server.http_address)
-    assert found["rpcs_total", "other", "UNIMPLEMENTED"] == 2
+    assert found["rpcs_total", "UNIMPLEMENTED", "other"] == 2
     assert [key for key in found if "Made" in str(key) or "Up" in str(key)] == []
 
 
@@ -70,8 +93,8 @@ async def test_two_servers_in_one_process_count_apart(start, database_url, numbe
     one, other = await start(), await start()
     async with AsyncFlowServerSdk(*one.grpc_address.rsplit(":", 1)) as sdk:
         await sdk.template.list()
-    assert ("rpcs_total", "TemplateService/List", "OK") in await numbers(one.http_address)
-    assert ("rpcs_total", "TemplateService/List", "OK") not in await numbers(other.http_address)
+    assert ("rpcs_total", "OK", "TemplateService/List") in await numbers(one.http_address)
+    assert ("rpcs_total", "OK", "TemplateService/List") not in await numbers(other.http_address)
 
 
 async def test_metrics_may_be_elsewhere_or_nowhere(start, fetch, numbers):
@@ -91,35 +114,32 @@ async def test_a_port_for_metrics_that_is_taken_is_refused_by_its_option(start):
 
 
 async def test_without_its_database_a_server_is_alive_and_not_ready_and_shows_why(
-    cluster, start, fetch, numbers
+    cluster, database_url, server, fetch, numbers
 ):
-    own = type(cluster)()
-    try:
-        server = await start(database_url=own.url(own.create(migrated=True)))
+    async with health(server) as told:
+        assert await told() == "SERVING"
         assert (await fetch(server.http_address, "/readyz"))[0] == 200
-        assert await health(server) == "SERVING"
-    finally:
-        await asyncio.to_thread(own.close)
-    status, text = await fetch(server.http_address, "/readyz")
-    assert (status, "database" in text) == (503, True)
-    assert (await fetch(server.http_address, "/healthz"))[0] == 200
-    while await health(server) != "NOT_SERVING":
-        await asyncio.sleep(0.05)
-    found = await numbers(server.http_address)
-    assert found["ready",] == 0
-    assert found["database_errors_total", "unavailable"] > 0
+        async with closed_to_everybody(cluster, database_url):
+            assert await told() == "NOT_SERVING"
+            status, text = await fetch(server.http_address, "/readyz")
+            assert (status, "database" in text) == (503, True)
+            assert (await fetch(server.http_address, "/healthz"))[0] == 200
+            found = await numbers(server.http_address)
+            assert (found["ready",], found["database_up",]) == (0, 0)
+            assert found["database_errors_total", "unavailable"] > 0
+        assert await told() == "SERVING"
+        assert (await fetch(server.http_address, "/readyz"))[0] == 200
 
 
-async def test_a_server_that_is_about_to_end_is_not_ready_while_it_still_answers(
-    start, fetch, connect
-):
+async def test_a_server_that_is_ending_is_not_ready_while_it_still_answers(start, fetch):
     server = await start(shutdown_grace_s=60)
-    host, port = server.grpc_address.rsplit(":", 1)
-    async with AsyncFlowServerSdk(host, port) as sdk:
-        await sdk.template.list()
-        server._parts.leave()
+    async with health(server) as told:
+        assert await told() == "SERVING"
+        # It waits for this stream, which has no end of its own.
+        ending = asyncio.create_task(server.aclose())
+        assert await told() == "NOT_SERVING"
         status, text = await fetch(server.http_address, "/readyz")
         assert (status, "shutting down" in text) == (503, True)
-        while await health(server) != "NOT_SERVING":
-            await asyncio.sleep(0.05)
-        assert (await sdk.template.list())["ret_code"] == 0
+        assert (await fetch(server.http_address, "/healthz"))[0] == 200
+        assert not ending.done()
+    await ending
