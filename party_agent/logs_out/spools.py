@@ -71,6 +71,15 @@ class Spools:
         except FileNotFoundError:
             return 0
 
+    def last_bytes(self, party_run_id: str, most: int) -> bytes:
+        """Return how a log ends by now, framed; nothing where it can't be read."""
+        try:
+            with (self._folder / party_run_id / _LOG).open("rb") as file:
+                file.seek(max(0, self.size_bytes(party_run_id) - most))
+                return file.read(most)
+        except OSError:
+            return b""
+
     def is_withheld(self, party_run_id: str) -> bool:
         """Say whether the site keeps this log to itself."""
         return (self._folder / party_run_id / _WITHHELD).exists()

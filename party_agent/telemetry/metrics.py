@@ -70,6 +70,9 @@ class AgentMetrics:
         self.log_sent_bytes = counter(
             "log_sent_bytes", "Of it, sent to the server; what is sent twice counts twice"
         )
+        self.log_dropped_bytes = counter(
+            "log_dropped_bytes", "Lost at a cap or a full disk; counted when a log is complete"
+        )
         self.log_spooled_bytes = gauge("log_spooled_bytes", "Logs on disk, not yet complete there")
         self.metric_points = counter("metric_points_stored", "Points that the server has stored")
         self.metric_points_dropped = gauge(

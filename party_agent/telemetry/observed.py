@@ -1,5 +1,6 @@
 """What an agent is made of, each as it is and observed: journal, reporter, spools, and so on."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +22,10 @@ from party_agent.telemetry.metrics import AgentMetrics
 from party_agent.telemetry.story import Story
 from party_agent.unit import Unit
 from party_agent.workload_api.host import ApiHost
+
+# How a log ends that was cut: a mark's head, then its sentence; see runtime.log_capture.
+_DROPPED = re.compile(rb"\x03.{8}\0{3}.(\d{1,18}) bytes dropped\Z", re.DOTALL)
+_LAST_BYTES = 64
 
 
 class ObservedJournal(AuditedJournal):
@@ -100,6 +105,8 @@ class ObservedSpools(Spools):
     def remove(self, party_run_id: str) -> None:
         """See `Spools.remove`."""
         self._finished_bytes += self.size_bytes(party_run_id)
+        if told := _DROPPED.search(self.last_bytes(party_run_id, _LAST_BYTES)):
+            self._metrics.log_dropped_bytes.inc(int(told[1]))
         super().remove(party_run_id)
 
     def look(self) -> tuple[int, int]:
