@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 
 from flow_server.accounts import issuer_of, make_first_admin
-from flow_server.gateways.http import HttpServer, make_app
 from flow_server.grpc_api.rates import Counter
 from flow_server.grpc_api.server import GrpcServer
+from flow_server.http_ports import make_http_servers
 from flow_server.identities import open_material
 from flow_server.limits import call_limits, transport_limits
 from flow_server.loops.duties import revive_database
@@ -27,6 +27,8 @@ from flow_server.storage.database import Database
 from flow_server.storage.embedded import EmbeddedPostgres, home_in
 from flow_server.storage.engine import ANSWER_TIMEOUT_S, make_engine, wait_for_database
 from flow_server.storage.pg_account import default_state_dir
+from flow_server.telemetry.telemetry import Telemetry
+from flow_server.tracing import open_traces, version
 
 log = structlog.get_logger()
 
@@ -40,6 +42,7 @@ class FlowServer:
         self.grpc_address = ""
         self.agents_address = ""
         self.http_address = ""
+        self.metrics_address = ""
 
     async def start(self) -> None:
         """Open the database, check its schema, serve.
@@ -59,6 +62,8 @@ class FlowServer:
     async def _start(self) -> None:
         # First: who has no certificates yet should not wait for a database to hear of it.
         material = None if self._settings.insecure else open_material(self._settings)
+        tracing = await self._stack.enter_async_context(open_traces(self._settings))
+        telemetry = self._telemetry = Telemetry(version=version(), tracing=tracing)
         state_dir = self._settings.state_dir or default_state_dir()
         blobs = open_blobs(self._settings.blob_url, state_dir / "blobs")
         address = await self._open_database()
@@ -73,11 +78,21 @@ class FlowServer:
         fit = await schema.require_fit(engine, database=address.shown)
         if fit is schema.Fit.COMPATIBLE:
             log.warning("schema_newer_than_code", schema=await schema.current(engine))
-        database = Database(engine)
+        database = Database(engine, telemetry.databases)
+        telemetry.follow(database, limit=self._settings.database_connections)
+        self._stack.push_async_callback(telemetry.aclose)
         issuer = issuer_of(self._settings)
         if issuer is not None:
             self._stack.push_async_callback(issuer.aclose)
-        parts = Parts(database, blobs, address, self._settings, material=material, issuer=issuer)
+        parts = Parts(
+            database,
+            blobs,
+            address,
+            self._settings,
+            telemetry,
+            material=material,
+            issuer=issuer,
+        )
         await make_first_admin(database, self._settings)
         grpc_server = GrpcServer(
             parts.servicers,
@@ -90,17 +105,16 @@ class FlowServer:
             keepalive_s=self._settings.keepalive_s,
             limits=transport_limits(self._settings),
             counter=Counter(call_limits(self._settings)),
+            watch=telemetry.calls,
         )
-        http_server = HttpServer(
-            make_app(parts.check_ready),
-            host=self._settings.host,
-            port=self._settings.http_port,
-            max_connections=self._settings.http_connections,
-        )
-        self._stack.push_async_callback(http_server.aclose)
+        http_servers = []
+        for http_server in make_http_servers(self._settings, parts.check_ready, telemetry.page):
+            self._stack.push_async_callback(http_server.aclose)
+            http_servers.append(http_server)
         self._begin(parts.duties)
         await parts.listening.wait()
-        await http_server.start()
+        for http_server in http_servers:
+            await http_server.start()
         parts.servicers.enrolment.agents_address = (
             self._settings.agents_address or f":{grpc_server.agents_port}"
         )
@@ -109,9 +123,19 @@ class FlowServer:
             grpc_server.aclose, self._settings.shutdown_grace_s, parts.send_away
         )
         self._begin({"ports": grpc_server.keep})
+        self._begin(
+            {
+                "readiness": lambda: grpc_server.keep_health(
+                    parts.check_ready, telemetry.metrics.ready.set
+                )
+            }
+        )
+        # First of all that ends: who balances load hears of it before anything is refused.
+        self._stack.callback(parts.leave)
         self.grpc_address = f"{grpc_server.host}:{grpc_server.port}"
         self.agents_address = f"{grpc_server.host}:{grpc_server.agents_port}"
-        self.http_address = f"{http_server.host}:{http_server.port}"
+        self.http_address = f"{http_servers[0].host}:{http_servers[0].port}"
+        self.metrics_address = f"{http_servers[-1].host}:{http_servers[-1].port}"
         self._write_ready_file()
         log.info("server_started", **self._addresses())
 
@@ -133,7 +157,8 @@ class FlowServer:
 
     def _begin(self, duties: Mapping[str, Duty]) -> None:
         tasks = [
-            asyncio.create_task(keep_going(name, duty), name=name) for name, duty in duties.items()
+            asyncio.create_task(keep_going(name, duty, self._telemetry.loops), name=name)
+            for name, duty in duties.items()
         ]
         self._stack.push_async_callback(_end, tasks)
 

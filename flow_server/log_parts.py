@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from flow_server.grpc_api.logs import LogServicer
 from flow_server.services.log_pushes import LogPushService
-from flow_server.services.log_reads import LogReadService
 from flow_server.services.watches import Watches
 from flow_server.settings import ServerSettings
 from flow_server.storage.blobs import Blobs
 from flow_server.storage.database import Database
+from flow_server.telemetry.metrics import ServerMetrics
+from flow_server.telemetry.services import CountedLogPushes, CountedLogReads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +32,16 @@ def make_log_parts(
     database: Database,
     blobs: Blobs,
     settings: ServerSettings,
+    metrics: ServerMetrics,
     *,
     tasks_watched: Watches,
     clock_s: Callable[[], float] = time.monotonic,
 ) -> LogParts:
     """Return them, not yet running."""
     watched = Watches()
-    pushes = LogPushService(database, blobs, most_bytes=settings.log_bytes_per_party_run)
-    reads = LogReadService(
-        database, blobs, logs_watched=watched, tasks_watched=tasks_watched, clock_s=clock_s
+    pushes = CountedLogPushes(metrics, database, blobs, most_bytes=settings.log_bytes_per_party_run)
+    reads = CountedLogReads(
+        metrics, database, blobs, logs_watched=watched, tasks_watched=tasks_watched, clock_s=clock_s
     )
     servicer = LogServicer(pushes, reads, insecure=settings.insecure)
     return LogParts(servicer=servicer, pushes=pushes, watched=watched)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 from flow_contract.errors import Kind, Unavailable
@@ -20,7 +21,6 @@ from flow_server.grpc_api.server import Servicers
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
 from flow_server.grpc_api.users import UserServicer
-from flow_server.hub.registry import Registry
 from flow_server.identities import Material, utc_now
 from flow_server.log_parts import make_log_parts
 from flow_server.loops.duties import (
@@ -35,17 +35,12 @@ from flow_server.loops.supervisor import Duty
 from flow_server.oidc.issuer import Issuer
 from flow_server.services.absences import AbsenceService
 from flow_server.services.admissions import AdmissionService
-from flow_server.services.audit import AuditService
 from flow_server.services.delivery import DeliveryService
 from flow_server.services.enrolments import EnrolmentService
-from flow_server.services.metrics import MetricService
-from flow_server.services.parties import PartyService
-from flow_server.services.reports import ReportService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
 from flow_server.services.runs import RunService
 from flow_server.services.sign_in import SignIn
-from flow_server.services.starts import StartService
 from flow_server.services.tasks import TaskService
 from flow_server.services.templates import TemplateService
 from flow_server.services.tokens import TokenService
@@ -57,6 +52,15 @@ from flow_server.storage.address import Address
 from flow_server.storage.blobs import Blobs
 from flow_server.storage.changes import Listener
 from flow_server.storage.database import Database
+from flow_server.telemetry.services import (
+    CountedAudit,
+    CountedMetrics,
+    CountedParties,
+    CountedRegistry,
+    CountedReports,
+)
+from flow_server.telemetry.starts import ObservedStarts, TracedDelivery
+from flow_server.telemetry.telemetry import Telemetry
 
 TOKEN_USES_NOTED_S = 60.0
 
@@ -70,24 +74,29 @@ class Parts:
         blobs: Blobs,
         address: Address,
         settings: ServerSettings,
+        telemetry: Telemetry,
         *,
         material: Material | None,
         issuer: Issuer | None,
     ) -> None:
         self._database = database
         self.listening = asyncio.Event()
-        registry = self._registry = Registry(settings.reconnect_spread_s)
+        metrics, tracing = telemetry.metrics, telemetry.tracing
+        self._is_leaving = False
+        registry = self._registry = CountedRegistry(metrics, settings.reconnect_spread_s)
         watches = self._watches = Watches()
-        logs = self._logs = make_log_parts(database, blobs, settings, tasks_watched=watches)
-        parties = self._parties = PartyService(
-            database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
+        logs = self._logs = make_log_parts(
+            database, blobs, settings, metrics, tasks_watched=watches
+        )
+        parties = self._parties = CountedParties(
+            metrics, database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
         admissions = AdmissionService(database, registry, now=utc_now)
         enrolments = EnrolmentService(database, None if material is None else material.identities)
-        reports = ReportService(database)
-        delivery = DeliveryService(database, registry)
+        reports = CountedReports(metrics, database)
+        delivery = DeliveryService(database, registry, on_offered=TracedDelivery(tracing))
         tasks = TaskService(database)
-        starts = StartService(database, on_storing=delivery.remember)
+        starts = ObservedStarts(metrics, tracing, database, on_storing=delivery.remember)
         # A gap of half a lease: shorter ones no lease runs out in.
         vigil = Vigil(longest_gap_s=settings.lease_s / 2, clock_s=time.monotonic)
         absences = AbsenceService(
@@ -105,13 +114,13 @@ class Parts:
         )
         sign_in = SignIn(database, verify_issued=None if issuer is None else issuer.caller_of)
         self.entrance = Entrance(authenticator_of(settings, sign_in, caller_from_certificate))
-        audit = AuditService(database, clock_s=time.monotonic)
+        audit = CountedAudit(metrics, database, clock_s=time.monotonic)
         self.auditor = Auditor(audit)
         self.servicers = Servicers(
             templates=TemplateServicer(TemplateService(database)),
             tasks=TaskServicer(tasks, starts, WaitService(tasks, watches)),
             runs=RunServicer(RunService(database)),
-            metrics=MetricServicer(MetricService(database)),
+            metrics=MetricServicer(CountedMetrics(metrics, database)),
             parties=PartyServicer(parties, enrolments),
             agents=AgentServicer(
                 insecure=settings.insecure,
@@ -146,7 +155,12 @@ class Parts:
                 on_logs=logs.watched.wake,
             )
 
+        def done(loop: str) -> Callable[[], None]:
+            return lambda: telemetry.loops.succeeded(loop)
+
+        sweep_s = settings.sweeps_every_s
         self.duties: dict[str, Duty] = {
+            **telemetry.duties,
             "starts": starts.run,
             "task_reads": tasks.run,
             "reports": reports.run,
@@ -154,13 +168,22 @@ class Parts:
             "logs": logs.pushes.run,
             "delivery": delivery.run,
             "leases": lambda: renew_leases(
-                parties, registry, admissions, vigil, every_s=settings.lease_renewal_s
+                parties,
+                registry,
+                admissions,
+                vigil,
+                every_s=settings.lease_renewal_s,
+                done=done("leases"),
             ),
             "admissions": admissions.run,
-            "absences": lambda: sweep_absences(absences, every_s=settings.sweeps_every_s),
-            "retries": lambda: repeat_failed_runs(retries, every_s=settings.sweeps_every_s),
-            "retention": lambda: delete_old_runs(retention, every_s=settings.retention_sweep_s),
-            "token_uses": lambda: note_token_uses(sign_in, every_s=TOKEN_USES_NOTED_S),
+            "absences": lambda: sweep_absences(absences, every_s=sweep_s, done=done("absences")),
+            "retries": lambda: repeat_failed_runs(retries, every_s=sweep_s, done=done("retries")),
+            "retention": lambda: delete_old_runs(
+                retention, every_s=settings.retention_sweep_s, done=done("retention")
+            ),
+            "token_uses": lambda: note_token_uses(
+                sign_in, every_s=TOKEN_USES_NOTED_S, done=done("token_uses")
+            ),
             "changes": lambda: listen_for_changes(
                 make_listener,
                 delivery=delivery,
@@ -172,6 +195,10 @@ class Parts:
             ),
         }
 
+    def leave(self) -> None:
+        """Be ready for nothing new: who balances load should look elsewhere."""
+        self._is_leaving = True
+
     def send_away(self) -> None:
         """End the calls that last: agents and waits go to another replica, or come back later."""
         self._parties.leave()
@@ -182,6 +209,8 @@ class Parts:
         self._logs.close()
 
     async def check_ready(self) -> None:
-        """Reach the database. Raises Unavailable."""
+        """Reach the database. Raises Unavailable, also once the server is about to end."""
+        if self._is_leaving:
+            raise Unavailable("the server is shutting down", kind=Kind.SERVER)
         async with self._database.transaction():
             pass

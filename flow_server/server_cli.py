@@ -107,6 +107,20 @@ import click
     help="What a value of that claim means here, as in lab=researcher. May be repeated; who has "
     "none may do nothing.",
 )
+@click.option(
+    "--metrics/--no-metrics", default=None, help="Whether there is a /metrics.  [default: yes]"
+)
+@click.option(
+    "--metrics-listen",
+    metavar="HOST:PORT",
+    help="Where /metrics is instead of at the HTTP port.",
+)
+@click.option(
+    "--otlp-endpoint",
+    metavar="URL",
+    help="Send traces of starts to this OpenTelemetry collector (fedflow[tracing]).  "
+    "[default: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere]",
+)
 @click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.pass_context

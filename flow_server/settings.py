@@ -5,6 +5,7 @@ those that contradict one another. What has to fit the agents' settings they are
 connect, and they say so where it does not.
 """
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -95,6 +96,16 @@ class ServerSettings(BaseSettings):
     oidc_user_claim: str = Field(default="sub", min_length=1)
     oidc_role_claim: str = Field(default="roles", min_length=1)
     oidc_roles: dict[str, Role] = Field(default_factory=dict)
+    # /metrics for Prometheus: on the HTTP port, at an address of its own (host:port), or nowhere.
+    metrics: bool = True
+    metrics_listen: str = Field(
+        default="", pattern=r"^$|^(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}$"
+    )
+    # The base URL of an OpenTelemetry collector that speaks OTLP over HTTP; empty traces nothing.
+    otlp_endpoint: str = Field(
+        default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        pattern=r"^$|^https?://",
+    )
     shutdown_grace_s: float = Field(default=2, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False

@@ -4,12 +4,10 @@ Many agents may live in one event loop; nothing here is global.
 """
 
 import asyncio
-import json
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from importlib import metadata
-from pathlib import Path
+from functools import partial
 
 import structlog
 
@@ -17,7 +15,6 @@ from flow_contract.parties import Inventory
 from party_agent import machine
 from party_agent.arrival import open_patiently
 from party_agent.audit import AuditLog
-from party_agent.audited_journal import AuditedJournal
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock, SystemClock
 from party_agent.contact import Contact
@@ -32,14 +29,22 @@ from party_agent.metric_push import MetricPush
 from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
-from party_agent.refusals import Refusals
-from party_agent.reporter import Reporter
+from party_agent.ready_file import write_ready_file
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.port import Runtime
 from party_agent.settings import AgentSettings
 from party_agent.tasks import first_of
+from party_agent.telemetry.listener import listen
+from party_agent.telemetry.observed import (
+    ObservedApiHost,
+    ObservedJournal,
+    ObservedRefusals,
+    ObservedReporter,
+    ObservedSpools,
+)
+from party_agent.telemetry.telemetry import AgentTelemetry
 from party_agent.units import Units
-from party_agent.workload_api.host import ApiHost
+from party_agent.version import version
 
 # For the last reports to be acknowledged before an agent with nothing left to do leaves. What
 # is not acknowledged by then stands in the journal, and the next agent sends it.
@@ -59,6 +64,7 @@ class Agent:
         gpus: GpuInventory | None = None,
         clock: Clock | None = None,
         random: Callable[[], float] = random.random,
+        telemetry: AgentTelemetry | None = None,
     ) -> None:
         """Take the state directory; `gpus` None means those that the settings name.
 
@@ -70,7 +76,9 @@ class Agent:
         """
         policy = _policy_of(settings)
         self._settings = settings
-        self._runtime = runtime
+        telemetry = self._telemetry = telemetry or AgentTelemetry()
+        metrics, story = telemetry.metrics, telemetry.story
+        runtime = self._runtime = telemetry.around(runtime)
         self._closing = asyncio.Event()
         self._draining = asyncio.Event()
         self._done = asyncio.Event()
@@ -78,9 +86,9 @@ class Agent:
         self._clock = clock = clock or SystemClock()
         gpus = gpus or GpuInventory(ids=settings.gpus)
         self._audit = AuditLog(settings.state_dir)
-        self._journal = AuditedJournal(settings.state_dir, self._audit)
+        self._journal = ObservedJournal(metrics, story, settings.state_dir, self._audit)
         contact = Contact(self._journal, clock)
-        self._reporter = Reporter()
+        self._reporter = ObservedReporter(metrics, story)
         site = Site(
             party_id=settings.party,
             rules=policy.rules,
@@ -91,8 +99,9 @@ class Agent:
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
         # What the memory runtime runs are scripts that can call nobody.
         api_dir = state_dir.absolute() if state_dir and runtime.name != "memory" else None
-        api = ApiHost(api_dir, clock.now)
-        spools = spools_of(settings)
+        api = ObservedApiHost(metrics, api_dir, clock.now)
+        spools = spools_of(settings, partial(ObservedSpools, metrics))
+        telemetry.follow(state_dir, spools, len(gpus.ids))
         self.units = Units(
             site=site,
             policy=policy,
@@ -126,7 +135,9 @@ class Agent:
         self._link = Link(
             target=settings.server,
             door=door,
-            refusals=Refusals(self._audit, server=settings.server, party=settings.party),
+            refusals=ObservedRefusals(
+                metrics, self._audit, server=settings.server, party=settings.party
+            ),
             federated_id=settings.party,
             name=settings.name,
             instance_id=self._journal.instance_id,
@@ -149,7 +160,7 @@ class Agent:
             max_backoff_s=settings.max_backoff_s,
             streams=(MetricPush(federated_id=settings.party, host=api, clock=clock).run,),
         )
-
+        telemetry.held, telemetry.connected = lambda: self.units.held, self.connected.is_set
         self._renewal = (
             None
             if settings.insecure or state_dir is None
@@ -171,6 +182,7 @@ class Agent:
         """Serve until `aclose`; returns when everything is released.
 
         Raises:
+            ListenerUnusable: metrics can't be shown where the settings say.
             RuntimeUnavailable: the runtime does not answer at the start, nor soon after.
             StateDirUnusable: the journal can't be read.
         """
@@ -179,6 +191,7 @@ class Agent:
             if not self._closing.is_set():
                 await self._serve()
         finally:
+            await self._telemetry.aclose()
             await self.units.aclose()
             await self._runtime.aclose()
             self._journal.close()
@@ -208,6 +221,7 @@ class Agent:
             self._audit.close()
 
     async def _serve(self) -> None:
+        await listen(self._telemetry.listener, self._settings.metrics_listen)
         patience_s = self._settings.runtime_wait_s
         opening = open_patiently(self._runtime, self._clock, patience_s=patience_s)
         await first_of(opening, self._asked_to_close())
@@ -223,6 +237,7 @@ class Agent:
                 self._logs.run(),
                 *([] if self._renewal is None else [self._renewal.run()]),
                 self._control.run(),
+                self._telemetry.run(),
             )
         ]
         try:
@@ -282,18 +297,3 @@ def _policy_of(settings: AgentSettings) -> PolicySource:
     if settings.data or settings.allow_network:
         log.warning("options_overridden", by="policy", options=["data", "allow_network"])
     return PolicyFile(settings.policy.absolute())
-
-
-def write_ready_file(path: Path, content: dict[str, str]) -> None:
-    """Write the JSON file whole or not at all: who sees it can read it."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(content) + "\n")
-    draft.replace(path)
-
-
-def version() -> str:
-    """Return the installed version, or that there is none: a source tree."""
-    try:
-        return metadata.version("fedflow")
-    except metadata.PackageNotFoundError:
-        return "source"

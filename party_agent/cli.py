@@ -126,6 +126,17 @@ from party_agent.site_cli import approve, pending
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write this JSON file once connected.",
 )
+@click.option(
+    "--metrics-listen",
+    metavar="HOST:PORT",
+    help="Show /metrics, /healthz and /readyz here, as in 127.0.0.1:9464. Default: nowhere.",
+)
+@click.option(
+    "--otlp-endpoint",
+    metavar="URL",
+    help="Send traces of starts to this OpenTelemetry collector (fedflow[tracing])."
+    " Default: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere.",
+)
 @click.option("--log-json", is_flag=True, default=None, help="Log JSON on a terminal too.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.pass_context

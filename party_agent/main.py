@@ -5,6 +5,7 @@ import signal
 
 import structlog
 
+from flow_tracing import TracingUnavailable, open_tracing
 from party_agent import logs, nvidia
 from party_agent.app import Agent
 from party_agent.identity.files import IdentityMissing
@@ -13,6 +14,9 @@ from party_agent.policy.load import PolicyInvalid
 from party_agent.runtime.port import RuntimeUnavailable
 from party_agent.runtimes import NoStateDir, choose_runtime
 from party_agent.settings import AgentSettings
+from party_agent.telemetry.listener import ListenerUnusable
+from party_agent.telemetry.telemetry import AgentTelemetry
+from party_agent.version import version
 
 EXIT_FAILED = 1
 
@@ -33,6 +37,8 @@ def run(settings: AgentSettings) -> int:
             StateDirUnusable,
             RuntimeUnavailable,
             NoStateDir,
+            ListenerUnusable,
+            TracingUnavailable,
         ) as error:
             writer.write(f"fedflow agent: {error}\n")
             return EXIT_FAILED
@@ -43,8 +49,19 @@ def run(settings: AgentSettings) -> int:
 
 
 async def _run(settings: AgentSettings) -> None:
-    runtime = await choose_runtime(settings)
-    agent = Agent(settings, runtime, gpus=nvidia.inventory(settings.gpus))
+    opened = open_tracing(
+        settings.otlp_endpoint,
+        service="fedflow-agent",
+        version=version(),
+        instance=settings.party,
+    )
+    async with opened as tracing:
+        await _serve(settings, AgentTelemetry(tracing))
+
+
+async def _serve(settings: AgentSettings, telemetry: AgentTelemetry) -> None:
+    runtime = await choose_runtime(settings, telemetry.engine)
+    agent = Agent(settings, runtime, gpus=nvidia.inventory(settings.gpus), telemetry=telemetry)
     serving = asyncio.ensure_future(agent.run())
 
     def leave() -> None:

@@ -8,6 +8,7 @@ import structlog
 
 from party_agent.runtime.confinement import Confinement, container_user
 from party_agent.runtime.port import Runtime, RuntimeUnavailable
+from party_agent.runtime.watch import CallWatch, unwatched
 from party_agent.settings import AgentSettings, inherited_environment
 
 log = structlog.get_logger()
@@ -17,10 +18,11 @@ class NoStateDir(ValueError):
     """The chosen runtime keeps things on disk and the settings name no directory."""
 
 
-async def choose_runtime(settings: AgentSettings) -> Runtime:
+async def choose_runtime(settings: AgentSettings, watch_engine: CallWatch = unwatched) -> Runtime:
     """Return the runtime that the settings name, not yet opened.
 
-    `auto` is docker where an engine answers, else process.
+    `auto` is docker where an engine answers, else process. `watch_engine` is told of each call
+    to a container engine.
 
     Raises:
         NoStateDir: docker or process without a state directory.
@@ -36,7 +38,7 @@ async def choose_runtime(settings: AgentSettings) -> Runtime:
     if settings.runtime == "auto" and (why := await _why_no_engine(settings, settings.state_dir)):
         log.info("container_engine_not_found", why=why)
         return _process(settings, settings.state_dir)
-    return _docker(settings, settings.state_dir, settings.warm_sandboxes)
+    return _docker(settings, settings.state_dir, settings.warm_sandboxes, watch_engine)
 
 
 def agent_key(settings: AgentSettings, state_dir: Path) -> str:
@@ -75,7 +77,9 @@ async def _why_no_engine(settings: AgentSettings, state_dir: Path) -> str:
     return ""
 
 
-def _docker(settings: AgentSettings, state_dir: Path, pool_size: int) -> Runtime:
+def _docker(
+    settings: AgentSettings, state_dir: Path, pool_size: int, watch: CallWatch = unwatched
+) -> Runtime:
     from party_agent.runtime.docker_engine.runtime import DockerRuntime  # noqa: PLC0415  see above
 
     own = (os.geteuid(), os.getegid())
@@ -83,6 +87,7 @@ def _docker(settings: AgentSettings, state_dir: Path, pool_size: int) -> Runtime
         agent_key=agent_key(settings, state_dir),
         pool_size=pool_size,
         confinement=confinement(settings, state_dir, default_user=container_user(own)),
+        watch=watch,
     )
 
 

@@ -35,6 +35,13 @@ def check_target(value: str) -> str:
     return value
 
 
+def _check_listen(value: str) -> str:
+    match = _TARGET.fullmatch(value)
+    if value and (match is None or int(match["port"]) > _MAX_PORT):
+        raise ValueError(f"{value!r} is not HOST:PORT")
+    return value
+
+
 def _check_party(value: str) -> str:
     if not is_party_id(value):
         raise ValueError(
@@ -107,6 +114,12 @@ class AgentSettings(BaseSettings):
     log_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**2
     log_bytes_of_site: Annotated[int, Field(ge=0)] = 4 * 1024**3
     ready_file: Path | None = None
+    # Where /metrics, /healthz and /readyz are; empty is nowhere, port 0 any.
+    metrics_listen: Annotated[str, AfterValidator(_check_listen)] = ""
+    # The base URL of an OpenTelemetry collector that speaks OTLP over HTTP; empty traces nothing.
+    otlp_endpoint: Annotated[str, Field(pattern=r"^$|^https?://")] = Field(
+        default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    )
     log_json: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     # How long a start waits for a container engine that does not answer yet.

@@ -54,6 +54,7 @@ class Unit:
     differ in it alone are equal, for it is worth no write of its own.
     `cut` is why this agent ends it by itself, NONE while it does not; set once, and then what
     anybody else wants comes too late.
+    `traceparent` is the trace of the run's start, empty where it is not traced.
     `sources` are the real paths that were mounted when it was prepared; None if it never was.
     `says` is what the workload has reported of itself, as far as it was passed on.
     `removed`: the runtime holds nothing of it any more, which is what frees its GPUs.
@@ -64,6 +65,7 @@ class Unit:
     spec: WorkloadSpec
     desired: Desired
     cause: Reason = Reason.NONE
+    traceparent: str = ""
     status: Status
     cut: Reason = Reason.NONE
     stop_stage: StopStage = StopStage.NONE
@@ -102,6 +104,7 @@ def new_unit(assignment: Assignment, now: datetime) -> Unit:
         spec=assignment.spec,
         desired=assignment.desired,
         cause=assignment.cause,
+        traceparent=assignment.traceparent,
         status=Status(observed_at=now),
     )
 

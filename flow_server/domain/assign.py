@@ -22,6 +22,7 @@ def assignment(
     desired: Desired,
     cause: Reason,
     requested_by: str = "",
+    traceparent: str = "",
 ) -> Assignment:
     """Return the assignment of one party run."""
     template = snapshot.template
@@ -55,4 +56,5 @@ def assignment(
         ),
         desired=desired,
         cause=cause,
+        traceparent=traceparent,
     )

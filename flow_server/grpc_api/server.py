@@ -1,9 +1,10 @@
 """The gRPC server: services, health, reflection, keepalive."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -19,9 +20,11 @@ from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.listener import Listener
 from flow_server.grpc_api.logs import LogServicer
 from flow_server.grpc_api.metrics import MetricServicer
+from flow_server.grpc_api.observing import ObservingInterceptor, Watch
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
 from flow_server.grpc_api.rates import Counter
+from flow_server.grpc_api.readiness import keep_health
 from flow_server.grpc_api.runs import RunServicer
 from flow_server.grpc_api.tasks import TaskServicer
 from flow_server.grpc_api.templates import TemplateServicer
@@ -122,8 +125,10 @@ class GrpcServer:
         keepalive_s: float,
         limits: TransportLimits,
         counter: Counter,
+        watch: Watch,
     ) -> None:
         interceptors: list[grpc.aio.ServerInterceptor] = [
+            ObservingInterceptor(watch),
             IntakeInterceptor(counter, request_timeout_s=limits.request_timeout_s),
             ErrorInterceptor(entrance.admit, auditor.note_end),
         ]
@@ -163,6 +168,12 @@ class GrpcServer:
     async def keep(self) -> None:
         """See to it, for ever, that the ports stay open."""
         await asyncio.gather(*(listener.keep() for listener in self._listeners))
+
+    async def keep_health(
+        self, check_ready: Callable[[], Awaitable[None]], told: Callable[[bool], None]
+    ) -> NoReturn:
+        """Let the health service say, for ever, whether the server is ready."""
+        await keep_health(self._health, _NAMES, check_ready, told)
 
     async def aclose(self, grace_s: float, end_streams: Callable[[], None]) -> None:
         """Refuse new calls, give running ones `grace_s` seconds, end. May be called twice.

@@ -37,12 +37,13 @@ async def renew_leases(
     vigil: Vigil,
     *,
     every_s: float,
+    done: Callable[[], None],
 ) -> None:
     """Renew this replica's leases: one statement, however many agents it has.
 
     A connection that turns out to be another replica's by now is ended, and one whose
     certificate has run out. The others hear over how long to come back, should this server be
-    gone.
+    gone. `done` is called after each round, here and below.
     """
     while True:
         admissions.end_expired()
@@ -54,37 +55,49 @@ async def renew_leases(
         vigil.keep()
         registry.keep(epochs, among=held)
         registry.pace()
+        done()
         await asyncio.sleep(every_s)
 
 
-async def sweep_absences(absences: AbsenceService, *, every_s: float) -> None:
+async def sweep_absences(
+    absences: AbsenceService, *, every_s: float, done: Callable[[], None]
+) -> None:
     """Apply deadlines and expired leases."""
     while True:
         await absences.sweep()
+        done()
         await asyncio.sleep(every_s)
 
 
-async def repeat_failed_runs(retries: RetryService, *, every_s: float) -> None:
+async def repeat_failed_runs(
+    retries: RetryService, *, every_s: float, done: Callable[[], None]
+) -> None:
     """Start failed runs again whose time has come."""
     while True:
         # Again at once while there is more than one sweep takes.
-        if not await retries.sweep():
+        has_more = await retries.sweep()
+        done()
+        if not has_more:
             await asyncio.sleep(every_s)
 
 
-async def delete_old_runs(retention: RetentionService, *, every_s: float) -> None:
+async def delete_old_runs(
+    retention: RetentionService, *, every_s: float, done: Callable[[], None]
+) -> None:
     """Delete what is older, or more, than is to be kept."""
     while True:
         if deleted := await retention.sweep():
             log.info("old_runs_deleted", runs=deleted)
+        done()
         await asyncio.sleep(every_s)
 
 
-async def note_token_uses(sign_in: SignIn, *, every_s: float) -> None:
+async def note_token_uses(sign_in: SignIn, *, every_s: float, done: Callable[[], None]) -> None:
     """Write down which tokens were used, in one statement for all."""
     while True:
         await asyncio.sleep(every_s)
         await sign_in.note_uses()
+        done()
 
 
 async def listen_for_changes(

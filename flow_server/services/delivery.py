@@ -6,8 +6,10 @@ older picture after a newer one.
 """
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from flow_contract.assignments import Assignment
 from flow_contract.runs import Snapshot
@@ -16,12 +18,22 @@ from flow_server.hub.sessions import Session
 from flow_server.storage.assignments import AssignmentReader, Told
 from flow_server.storage.database import Database
 
+# Told of what is on its way, and since when it was read, in nanoseconds since 1970.
+OnOffered: TypeAlias = Callable[[Sequence[Assignment], int], None]
+
+
+def _tell_nobody(_assignments: Sequence[Assignment], _began_ns: int) -> None:
+    pass
+
 
 class DeliveryService:
     """Delivers assignments. A wake-up says where to look; the rows are the truth."""
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    def __init__(
+        self, database: Database, registry: Registry, *, on_offered: OnOffered = _tell_nobody
+    ) -> None:
         self._database = database
+        self._on_offered = on_offered
         self._registry = registry
         self._reader = AssignmentReader()
         self._runs: set[str] = set()
@@ -62,6 +74,7 @@ class DeliveryService:
                 raise
 
     async def _deliver(self, run_ids: set[str], federated_ids: set[str]) -> None:
+        began_ns = time.time_ns()
         # Those that are here before the rows are read: a newer one is sent its own set.
         sessions = {session.federated_id: session for session in self._registry}
         whole = [federated_id for federated_id in sessions if federated_id in federated_ids]
@@ -78,6 +91,8 @@ class DeliveryService:
         self._registry.keep(partial.epochs, among=[sessions[party] for party in changed])
         _offer(complete.assignments, [sessions[party] for party in whole], is_complete=True)
         _offer(partial.assignments, [sessions[party] for party in changed], is_complete=False)
+        # Not those of a complete set: who comes back is told of what it had heard of.
+        self._on_offered(partial.assignments, began_ns)
 
 
 def _offer(

@@ -14,6 +14,7 @@ def new_run(
     requested_by: str,
     request_id: str = "",
     repeats: Repeat | None = None,
+    traceparent: str = "",
 ) -> NewRun:
     """Return the planned run as the one that follows the locked task's newest."""
     return NewRun(
@@ -24,4 +25,5 @@ def new_run(
         plan=plan,
         request_id=request_id,
         repeats=repeats,
+        traceparent=traceparent,
     )

@@ -44,6 +44,7 @@ class _Request:
     parameters: StartParameters
     request_id: str
     caller: Caller
+    traceparent: str = ""
 
 
 class StartService:
@@ -63,11 +64,18 @@ class StartService:
         )
 
     async def start(
-        self, task_id: str, parameters: StartParameters, *, request_id: str, caller: Caller
+        self,
+        task_id: str,
+        parameters: StartParameters,
+        *,
+        request_id: str,
+        caller: Caller,
+        traceparent: str = "",
     ) -> str:
         """Accept a new run and return its id; all parties will start, or none.
 
-        It takes the place of a retry that is due.
+        It takes the place of a retry that is due. `traceparent` is kept with it, for those who
+        go on with it.
 
         Raises:
             NotFound: no such task, or its template is gone.
@@ -80,7 +88,13 @@ class StartService:
         checks.text("request_id", request_id, max_chars=MAX_REQUEST_ID_LENGTH)
         check_start(parameters)
         return await self._batches.submit(
-            _Request(task_id=task_id, parameters=parameters, request_id=request_id, caller=caller)
+            _Request(
+                task_id=task_id,
+                parameters=parameters,
+                request_id=request_id,
+                caller=caller,
+                traceparent=traceparent,
+            )
         )
 
     async def run(self) -> None:
@@ -196,7 +210,11 @@ async def _decide(
     if newest is not None and newest.retry_due:
         await _call_off(connection, newest, "A new start took the place of its retry.")
     run = new_run(
-        task, plan, request_id=request.request_id, requested_by=owner_name(request.caller)
+        task,
+        plan,
+        request_id=request.request_id,
+        requested_by=owner_name(request.caller),
+        traceparent=request.traceparent,
     )
     new.append(run)
     # Raised after it is stored: the history shows which party it was.

@@ -21,7 +21,7 @@ _KNOWN_RUNS = 512
 _MOVING_PART = """
     party_runs.party_run_id, party_runs.run_id, party_runs.federated_data, party_runs.rank,
     party_runs.desired, party_runs.cause, runs.task_id, runs.start_order,
-    runs.requested_by
+    runs.requested_by, runs.traceparent
 """
 
 # The epoch is read with what it is to guard: one statement sees one moment.
@@ -116,6 +116,7 @@ class AssignmentReader:
                     desired=Desired(row["desired"]),
                     cause=known(row["cause"]),
                     requested_by=row["requested_by"],
+                    traceparent=row["traceparent"] or "",
                 )
                 for row in wanted
                 # One that was deleted meanwhile is wanted nowhere.

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
@@ -10,9 +11,11 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from flow_contract.errors import Kind, Unavailable
 from flow_server.storage.statements import driver_of
+from flow_server.storage.watch import DatabaseWatch, Unwatched
 
 Connection: TypeAlias = AsyncConnection
 
@@ -55,8 +58,9 @@ class Database:
     Invariant: nobody waits for any network but the database's inside a transaction.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, watch: DatabaseWatch | None = None) -> None:
         self._engine = engine
+        self._watch = watch or Unwatched()
         # Transactions begin and end here, so that statements of both kinds are inside them.
         self._bare = engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -94,7 +98,7 @@ class Database:
                     return await work(connection)
             except _OF_THE_DATABASE as error:
                 if _sqlstate(error) not in _OVERTAKEN_STATES:
-                    raise _told(error) from error
+                    raise self._told(error) from error
             await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - no secret
         async with self.transaction() as connection:
             return await work(connection)
@@ -105,11 +109,13 @@ class Database:
             async with self._begin(begin) as connection:
                 yield connection
         except _OF_THE_DATABASE as error:
-            raise _told(error) from error
+            raise self._told(error) from error
 
     @contextlib.asynccontextmanager
     async def _begin(self, begin: str | None) -> AsyncIterator[Connection]:
+        asked_s = time.perf_counter()
         async with self._bare.connect() as connection:
+            self._watch.waited(time.perf_counter() - asked_s)
             driver = driver_of(connection)
             try:
                 if begin is not None:
@@ -120,6 +126,17 @@ class Database:
             except BaseException as error:
                 await _abandon(driver, error)
                 raise
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many of the pool's connections somebody has now."""
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+    def _told(self, error: Exception) -> Exception:
+        told = _told(error)
+        self._watch.failed(passing=isinstance(told, Unavailable))
+        return told
 
     async def aclose(self) -> None:
         """Close the pool's connections. May be called twice."""

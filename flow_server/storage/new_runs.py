@@ -25,6 +25,7 @@ class NewRun:
     requested_by: str
     request_id: str = ""
     repeats: Repeat | None = None
+    traceparent: str = ""
 
 
 _INSERT = Statement(
@@ -38,11 +39,11 @@ _INSERT = Statement(
         CAST(:connect_deadlines_s AS double precision[]),
         CAST(:prepare_deadlines_s AS double precision[]),
         CAST(:run_is_final AS boolean[]), CAST(:retry_of AS text[]),
-        CAST(:retry_numbers AS int[]))
+        CAST(:retry_numbers AS int[]), CAST(:traceparents AS text[]))
       WITH ORDINALITY
       AS new_runs(run_id, task_id, number, request_id, requested_by, snapshot, status, desired,
                   cause, message, connect_deadline_s, prepare_deadline_s, is_final, retry_of,
-                  retry_number, place)
+                  retry_number, traceparent, place)
     ), new_party_runs AS (
       SELECT * FROM unnest(
         CAST(:party_run_ids AS text[]), CAST(:places AS int[]), CAST(:ranks AS int[]),
@@ -54,11 +55,11 @@ _INSERT = Statement(
     ), made_runs AS (
       INSERT INTO runs (run_id, task_id, number, request_id, requested_by, snapshot, status,
                         desired, cause, message, connect_deadline_at, prepare_deadline_at,
-                        ended_at, retry_of, retry_number)
+                        ended_at, retry_of, retry_number, traceparent)
       SELECT run_id, task_id, number, request_id, requested_by, CAST(snapshot AS jsonb), status,
              desired, cause, message, now() + make_interval(secs => connect_deadline_s),
              now() + make_interval(secs => prepare_deadline_s),
-             CASE WHEN is_final THEN now() END, retry_of, retry_number
+             CASE WHEN is_final THEN now() END, retry_of, retry_number, traceparent
       FROM new_runs ORDER BY place
     ), made_party_runs AS (
       INSERT INTO party_runs (party_run_id, run_id, federated_id, rank, federated_data, desired,
@@ -110,6 +111,7 @@ async def insert_runs(connection: Connection, new: Sequence[NewRun]) -> None:
         run_is_final=[is_final_status(run.plan.status) for run in new],
         retry_of=[run.repeats.retry_of if run.repeats else None for run in new],
         retry_numbers=[run.repeats.retry_number if run.repeats else 0 for run in new],
+        traceparents=[run.traceparent or None for run in new],
         party_run_ids=[new_id() for _ in shares],
         places=[place for place, _, _ in shares],
         ranks=[rank for _, rank, _ in shares],

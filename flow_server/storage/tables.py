@@ -85,6 +85,8 @@ runs = Table(
     # The user who started it; a repeat has its original's.
     Column("requested_by", Text, nullable=False, server_default=text("''")),
     Column("snapshot", JSONB, nullable=False),
+    # The trace of its start (W3C Trace Context); null where it is not traced.
+    Column("traceparent", Text),
     Column("status", Text, nullable=False),
     Column("desired", Text, nullable=False),
     # Why `desired` became stopped: a reason code.

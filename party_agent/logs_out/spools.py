@@ -6,9 +6,10 @@ site's rules keep what the workload wrote from leaving; then there is no log.
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import zstandard
 
@@ -16,6 +17,8 @@ from flow_contract.log_records import MAX_CHUNK_BYTES, at_of, extent, whole_byte
 from flow_contract.logs import LogChunk
 from party_agent.policy.rules import MayLeave
 from party_agent.settings import AgentSettings
+
+S = TypeVar("S", bound="Spools")
 
 _LOG = "log"
 _WITHHELD = "withheld"
@@ -68,6 +71,15 @@ class Spools:
         except FileNotFoundError:
             return 0
 
+    def last_bytes(self, party_run_id: str, most: int) -> bytes:
+        """Return how a log ends by now, framed; nothing where it can't be read."""
+        try:
+            with (self._folder / party_run_id / _LOG).open("rb") as file:
+                file.seek(max(0, self.size_bytes(party_run_id) - most))
+                return file.read(most)
+        except OSError:
+            return b""
+
     def is_withheld(self, party_run_id: str) -> bool:
         """Say whether the site keeps this log to itself."""
         return (self._folder / party_run_id / _WITHHELD).exists()
@@ -94,11 +106,11 @@ class Spools:
             shutil.rmtree(self._folder / party_run_id)
 
 
-def spools_of(settings: AgentSettings) -> Spools | None:
-    """Return the site's spools, None for an agent that keeps nothing on disk."""
+def spools_of(settings: AgentSettings, make: Callable[..., S]) -> S | None:
+    """Return the site's spools as `make` makes them, None where nothing is kept on disk."""
     if settings.state_dir is None:
         return None
-    return Spools(
+    return make(
         settings.state_dir.absolute() / "logs",
         bytes_per_run=settings.log_bytes_per_run,
         bytes_of_site=settings.log_bytes_of_site,

@@ -46,11 +46,15 @@ class WorkloadSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """How far the server wants one party run to go, and why if that is `stopped`."""
+    """How far the server wants one party run to go, and why if that is `stopped`.
+
+    `traceparent` is the trace of the start (W3C Trace Context), empty where it is not traced.
+    """
 
     spec: WorkloadSpec
     desired: Desired
     cause: Reason = Reason.NONE
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

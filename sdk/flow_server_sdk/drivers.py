@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from flow_server_sdk import handshake
+from flow_server_sdk import handshake, traces
 from flow_server_sdk.address import is_loopback
 from flow_server_sdk.credentials import Credentials
 from flow_server_sdk.scripts import Give, Items, Next, Open, Pause, Probe, Script, Send, Step, Tell
@@ -108,14 +108,22 @@ class BlockingDriver:
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return unary(step.request, timeout=step.timeout_s, metadata=self._how.metadata)
+                return unary(
+                    step.request,
+                    timeout=step.timeout_s,
+                    metadata=(*self._how.metadata, *traces.headers()),
+                )
             case Open():
                 stream = self._channel.unary_stream(
                     step.method.path,
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return stream(step.request, timeout=step.timeout_s, metadata=self._how.metadata)
+                return stream(
+                    step.request,
+                    timeout=step.timeout_s,
+                    metadata=(*self._how.metadata, *traces.headers()),
+                )
             case Next():
                 return next(step.stream, None)
             case Pause():
@@ -194,7 +202,9 @@ class AsyncDriver:
                     response_deserializer=step.method.response.FromString,
                 )
                 return await unary(
-                    step.request, timeout=step.timeout_s, metadata=self._how.metadata
+                    step.request,
+                    timeout=step.timeout_s,
+                    metadata=(*self._how.metadata, *traces.headers()),
                 )
             case Open():
                 stream: Any = self._connected().unary_stream(
@@ -202,7 +212,11 @@ class AsyncDriver:
                     request_serializer=type(step.request).SerializeToString,
                     response_deserializer=step.method.response.FromString,
                 )
-                return stream(step.request, timeout=step.timeout_s, metadata=self._how.metadata)
+                return stream(
+                    step.request,
+                    timeout=step.timeout_s,
+                    metadata=(*self._how.metadata, *traces.headers()),
+                )
             case Next():
                 reply = await step.stream.read()
                 return None if reply is aio.EOF else reply

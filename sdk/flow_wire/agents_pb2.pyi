@@ -142,14 +142,16 @@ class WorkloadSpec(_message.Message):
     def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., order: _Optional[int] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., parties: _Optional[_Iterable[str]] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ..., resources: _Optional[_Union[_templates_pb2.Resources, _Mapping]] = ..., federated_data: _Optional[str] = ..., mounts: _Optional[_Iterable[_Union[_templates_pb2.Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[_templates_pb2.Network, str]] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[_templates_pb2.OnDisconnect, _Mapping]] = ..., requested_by: _Optional[str] = ..., template_id: _Optional[str] = ..., template_name: _Optional[str] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("spec", "desired", "cause")
+    __slots__ = ("spec", "desired", "cause", "traceparent")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     spec: WorkloadSpec
     desired: _runs_pb2.Desired
     cause: str
-    def __init__(self, spec: _Optional[_Union[WorkloadSpec, _Mapping]] = ..., desired: _Optional[_Union[_runs_pb2.Desired, str]] = ..., cause: _Optional[str] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, spec: _Optional[_Union[WorkloadSpec, _Mapping]] = ..., desired: _Optional[_Union[_runs_pb2.Desired, str]] = ..., cause: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Assignments(_message.Message):
     __slots__ = ("assignments", "complete", "more_follow")

@@ -111,6 +111,7 @@ ADDED = {
             "retry_number": 2,
             "retry_at": _T,
             "requested_by": "alice",
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         },
     },
     "party_runs": {"share": {"current_epoch": 3, "total_epoch": 10, "note": "warming up"}},

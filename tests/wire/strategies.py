@@ -212,6 +212,7 @@ assignments = st.builds(
     spec=workload_specs,
     desired=st.sampled_from(Desired),
     cause=st.sampled_from(Reason),
+    traceparent=text,
 )
 reports = st.builds(
     Report,

@@ -169,6 +169,7 @@ def test_assignments_of_one_run_are_encoded_together_as_they_are_apart(first, ot
     of_the_run = replace(
         first,
         desired=other.desired,
+        traceparent=other.traceparent,
         spec=replace(
             first.spec,
             party_run_id=other.spec.party_run_id,

@@ -13,7 +13,7 @@ from flow_contract.reasons import Reason
 from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.docker_engine import commands, refusals, translate
 from party_agent.runtime.docker_engine.cages import Cages
-from party_agent.runtime.docker_engine.client import Engine, Json
+from party_agent.runtime.docker_engine.client import Json
 from party_agent.runtime.docker_engine.containers import Containers
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.events import EventStream
@@ -21,6 +21,7 @@ from party_agent.runtime.docker_engine.images import Images
 from party_agent.runtime.docker_engine.keyed import KeyedWork
 from party_agent.runtime.docker_engine.sandbox import SandboxPool
 from party_agent.runtime.docker_engine.translate import container_name
+from party_agent.runtime.docker_engine.watched import WatchedEngine
 from party_agent.runtime.port import (
     Observation,
     Phase,
@@ -30,6 +31,7 @@ from party_agent.runtime.port import (
     Workload,
 )
 from party_agent.runtime.told import Told
+from party_agent.runtime.watch import CallWatch, unwatched
 
 DEFAULT_POOL_SIZE = 2
 DEFAULT_CALL_TIMEOUT_S = 120.0
@@ -57,8 +59,9 @@ class DockerRuntime:
         pool_size: int = DEFAULT_POOL_SIZE,
         call_timeout_s: float = DEFAULT_CALL_TIMEOUT_S,
         confinement: Confinement | None = None,
+        watch: CallWatch = unwatched,
     ) -> None:
-        self._engine = Engine(base_url=base_url, call_timeout_s=call_timeout_s)
+        self._engine = WatchedEngine(watch, base_url=base_url, call_timeout_s=call_timeout_s)
         self._pool = SandboxPool(self._engine, agent_key=agent_key, size=pool_size)
         self._cages = Cages(self._engine, confinement or Confinement(), agent_key=agent_key)
         self._containers = Containers(self._engine, self._pool, self._cages, agent_key=agent_key)
@@ -177,8 +180,6 @@ class DockerRuntime:
         with _understood("tidy"):
             await self._pool.tidy(self._containers.adopt(await self._containers.all()))
 
-    # --- prepare
-
     async def _prepared(self, workload: Workload, image: Json) -> str:
         # Needed here too: a cancelled caller needs it no more, and this goes on.
         with self._images.needed(workload.image_url):
@@ -204,8 +205,6 @@ class DockerRuntime:
                 self._known_commands.add(known)
                 return
         self._doubtful.add(workload.party_run_id)
-
-    # --- launch
 
     async def _launched(self, workload: Workload) -> Observation:
         party_run_id = workload.party_run_id
@@ -246,8 +245,6 @@ class DockerRuntime:
         await self._containers.remove(party_run_id)
         self._watched.discard(party_run_id)
         self._doubtful.discard(party_run_id)
-
-    # --- watching
 
     def _pulled(self, image: PulledImage) -> None:
         self._pulls.put(image)

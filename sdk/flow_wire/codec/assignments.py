@@ -92,6 +92,7 @@ def encode_assignment(assignment: Assignment) -> agents_pb2.Assignment:
         spec=encode_workload_spec(assignment.spec),
         desired=DESIRED.encode(assignment.desired),
         cause=assignment.cause,
+        traceparent=assignment.traceparent,
     )
 
 
@@ -108,7 +109,9 @@ class AssignmentEncoder:
         """Append the assignment to `into` and return it there."""
         spec = assignment.spec
         wire = into.assignments.add(
-            desired=DESIRED.encode(assignment.desired), cause=assignment.cause
+            desired=DESIRED.encode(assignment.desired),
+            cause=assignment.cause,
+            traceparent=assignment.traceparent,
         )
         wire.spec.CopyFrom(self._shared_by(spec))
         wire.spec.party_run_id = spec.party_run_id
@@ -136,6 +139,7 @@ def decode_assignment(wire: agents_pb2.Assignment) -> Assignment:
         spec=decode_workload_spec(wire.spec),
         desired=DESIRED.decode(wire.desired, "desired"),
         cause=decode_reason(wire.cause),
+        traceparent=wire.traceparent,
     )
 
 

@@ -1,0 +1,1 @@
+"""What an operator sees of one server: metrics, traces, health. Services know nothing of it."""
