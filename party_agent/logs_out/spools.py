@@ -25,10 +25,11 @@ _LEVEL = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """Where a log may be written, and how much of it."""
+    """Where a log may be written, how much of it, and how much of all logs together."""
 
     path: Path
     most_bytes: int
+    site_bytes: int
 
 
 class Spools:
@@ -46,13 +47,12 @@ class Spools:
         if not may_leave.logs:
             (folder / _WITHHELD).touch()
             return None
-        left_bytes = self._bytes_of_site - sum(
-            self.size_bytes(other) for other in self.names() if other != party_run_id
-        )
-        bounds = [self._bytes_per_run, max(0, left_bytes)]
+        bounds = [self._bytes_per_run]
         if may_leave.logs_max_bytes is not None:
             bounds.append(may_leave.logs_max_bytes)
-        return Room(path=folder / _LOG, most_bytes=min(bounds))
+        return Room(
+            path=folder / _LOG, most_bytes=min(bounds), site_bytes=max(1, self._bytes_of_site)
+        )
 
     def names(self) -> list[str]:
         """Return the party runs that have a folder here."""
@@ -60,13 +60,6 @@ class Spools:
             return sorted(path.name for path in self._folder.iterdir() if path.is_dir())
         except FileNotFoundError:
             return []
-
-    def size_bytes(self, party_run_id: str) -> int:
-        """Return how long a log is by now."""
-        try:
-            return (self._folder / party_run_id / _LOG).stat().st_size
-        except FileNotFoundError:
-            return 0
 
     def is_withheld(self, party_run_id: str) -> bool:
         """Say whether the site keeps this log to itself."""

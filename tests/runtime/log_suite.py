@@ -68,3 +68,30 @@ class LogBehaviour:
         lines = b"".join(b"%d\n" % number for number in range(1, 201))
         for stream in (LogStream.STDOUT, LogStream.STDERR):
             assert written(workload, stream) == lines
+
+    async def test_a_limit_is_said_once_and_what_is_beyond_it_counted_once_also_over_restarts(
+        self, harness
+    ):
+        workload = dataclasses.replace(logged(harness, COUNT), log_max_bytes=1000)
+        runtime = harness.new_runtime()
+        await runtime.open()
+        await started(runtime, workload)
+        for _ in range(3):
+            await until(lambda: b"limit" in workload.log.read_bytes())
+            await runtime.aclose()
+            runtime = harness.new_runtime()
+            await runtime.open()
+        await exited(runtime, workload.party_run_id)
+        await runtime.remove(workload.party_run_id)
+        await runtime.aclose()
+        found = list(records(workload.log.read_bytes()))
+        marks = [record.data.decode() for record in found if record.stream is LogStream.MARK]
+        assert [mark for mark in marks if "dropped" not in mark] == [
+            "the log has reached its limit of 1000 bytes"
+        ]
+        lines = b"".join(b"%d\n" % number for number in range(1, 201))
+        for stream in (LogStream.STDOUT, LogStream.STDERR):
+            kept = written(workload, stream)
+            assert lines.startswith(kept)
+            said = [mark.split() for mark in marks if mark.endswith(stream.name.lower())]
+            assert sum(int(words[0]) for words in said) == len(lines) - len(kept)

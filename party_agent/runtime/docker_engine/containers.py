@@ -117,6 +117,7 @@ class Containers:
 
     async def listen(self, containers: list[Json]) -> None:
         """Write what these said while nobody listened, and what they say from now on."""
+        self._captures.forget_ended()
         for container in containers:
             if container["State"]["Running"]:
                 await self._captures.begin(container, again=True)

@@ -271,7 +271,10 @@ class DockerRuntime:
 
     async def _reconcile(self) -> None:
         """Tell what ended while there was no event stream."""
-        running = _running(await self._containers.all())
+        workloads = await self._containers.all()
+        # What was heard broke off with it.
+        await self._containers.listen(workloads)
+        running = _running(workloads)
         for party_run_id in self._watched - running:
             self._ended(party_run_id)
         await self._pool.refresh()
