@@ -61,6 +61,13 @@ class Spools:
         except FileNotFoundError:
             return []
 
+    def size_bytes(self, party_run_id: str) -> int:
+        """Return how long a log is by now."""
+        try:
+            return (self._folder / party_run_id / _LOG).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def is_withheld(self, party_run_id: str) -> bool:
         """Say whether the site keeps this log to itself."""
         return (self._folder / party_run_id / _WITHHELD).exists()

@@ -58,6 +58,11 @@ class Spool:
         """Whether the server has everything."""
         return self.acknowledged >= self.stored and self.told_dropped == self.dropped
 
+    def bound(self, most_bytes: int | None) -> None:
+        """Hold no more than this in bytes, where the site says so."""
+        if most_bytes is not None:
+            self._max_bytes = min(self._max_bytes, most_bytes)
+
     def say(self, says: SelfReport) -> None:
         """Keep the newest word. Raises Exhausted."""
         self._keep("says", json.dumps(vars(says)))

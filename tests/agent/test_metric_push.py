@@ -9,7 +9,7 @@ import pytest
 from party_agent.metric_push import RETRY_S, MetricPush
 from party_agent.workload_api.host import ApiHost
 from party_agent.workload_api.readings import SentBatch, SentPoint
-from tests.agent.fakes import FakeClock, make_spec, until
+from tests.agent.fakes import EVERYTHING, FakeClock, make_spec, until
 
 
 class Party:
@@ -43,7 +43,7 @@ class Party:
             await push.run(channel)
 
     async def measure(self, *values, dropped=0, party_run_id="run1"):
-        await self.host.serve(make_spec(party_run_id), lambda says: None)
+        await self.host.serve(make_spec(party_run_id), lambda says: None, EVERYTHING)
         points = tuple(SentPoint(name="loss", value=v, step=None, at_us=None) for v in values)
         self.host._spools[party_run_id].add(SentBatch(points=points, batch="", dropped=dropped), 0)
         self.host.send_again(party_run_id)
