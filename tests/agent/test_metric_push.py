@@ -79,8 +79,13 @@ async def test_a_new_connection_and_a_new_agent_go_on_where_the_server_is(server
     assert await server.until_metrics("run1", 4) == [1, 2, 3, 4]
 
 
-async def test_a_server_that_can_not_store_now_is_asked_again(server, party):
-    server.metrics.refusal = grpc.StatusCode.UNAVAILABLE
+@pytest.mark.parametrize(
+    "refusal",
+    # The second is what a site hears that was revoked: it may be let in again.
+    [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.PERMISSION_DENIED],
+)
+async def test_a_server_that_can_not_store_now_is_asked_again(server, party, refusal):
+    server.metrics.refusal = refusal
     await party.measure(1)
     await party.clock.until_waiting(RETRY_S)
     server.metrics.refusal = None
