@@ -39,6 +39,9 @@ def pieces(key):
         roll = rng.random()
         if roll < 0.02:
             yield stream, head + rng.randbytes(rng.randrange(60_000, 90_000)) + b"\n"
+        elif roll < 0.03:
+            # Longer than what an engine keeps in one piece.
+            yield stream, head + b"-" * rng.randrange(16_300, 50_000) + b"\n"
         elif roll < 0.1:
             yield stream, head + rng.randbytes(rng.randrange(200)) + b"\r\n\n"
         elif roll < 0.2:

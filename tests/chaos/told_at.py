@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+import grpc
 import zstandard
 
+from flow_contract.errors import Kind, Unavailable
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.log_records import LogRecord, records
 from flow_contract.logs import LogChunk
@@ -91,7 +93,10 @@ async def _kept_at(site: Site, party_run_id: str) -> list[str]:
 async def _chunks(place: Place, row: Any) -> list[LogChunk]:
     async with Reader(f"127.0.0.1:{place.client_link.port}") as reader:
         reading = reader.read(row["task_id"], run_id=row["run_id"], parties=(row["federated_id"],))
-        return (await reading.to_the_end()).chunks
+        try:
+            return (await reading.to_the_end()).chunks
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable(str(error.details()), kind=Kind.SERVER) from error
 
 
 def _records(chunks: Sequence[LogChunk]) -> list[LogRecord]:

@@ -55,7 +55,7 @@ class Captures:
         container_id = str(container["Id"])
         async with self._turns.setdefault(container_id, asyncio.Lock()):
             if container_id not in self._running:
-                await self._begin(container_id, found, again=again)
+                await self._begin(container, found, again=again)
 
     def forget_ended(self) -> None:
         """Take it that streams which have ended were cut off: what they lack is read again."""
@@ -67,9 +67,15 @@ class Captures:
         """Return once all that an ended container said is written, or the engine is too slow."""
         if container["State"]["Running"]:
             return
+        container_id = str(container["Id"])
+        capture = self._running.get(container_id)
+        if capture is not None and capture.may_lack_the_end:
+            await asyncio.to_thread(capture.join, _LAST_WORDS_S)
+            if capture.has_ended:
+                self._running.pop(container_id, None)
         if translate.observation(container) is not None and _has_run(container):
             await self.begin(container, again=True)
-        await self.ended(str(container["Id"]))
+        await self.ended(container_id)
 
     async def ended(self, container_id: str) -> None:
         """Wait for the last words of a container that is gone, and forget it."""
@@ -87,7 +93,8 @@ class Captures:
         for capture in running.values():
             await asyncio.to_thread(capture.join, _LAST_WORDS_S)
 
-    async def _begin(self, container_id: str, found: dict[str, str], *, again: bool) -> None:
+    async def _begin(self, container: Json, found: dict[str, str], *, again: bool) -> None:
+        container_id, follow = str(container["Id"]), bool(container["State"]["Running"])
         path = Path(found[translate.LABEL_LOG])
         try:
             before = await asyncio.to_thread(read_before, path)
@@ -96,7 +103,11 @@ class Captures:
             log.error("log_not_written", path=str(path), why=str(error))  # noqa: TRY400  no defect
             return
         stream, is_short = await self._engine.stream(
-            lambda client: _listen(client, container_id, before if again else None)
+            lambda client: (
+                _said(client, container_id, before, follow=follow)
+                if again
+                else (Heard(client, container_id), False)
+            )
         )
         capture = _Capture(
             LogFile(
@@ -108,6 +119,7 @@ class Captures:
             ),
             stream,
             {} if is_short else dict(before.sizes),
+            may_lack_the_end=again and follow,
         )
         if is_short:
             capture.say(_SHORT)
@@ -118,7 +130,10 @@ class Captures:
 class _Capture:
     """One container's stream into one file, in a thread."""
 
-    def __init__(self, file: LogFile, stream: Stream, skip: dict[int, int]) -> None:
+    def __init__(
+        self, file: LogFile, stream: Stream, skip: dict[int, int], *, may_lack_the_end: bool
+    ) -> None:
+        self.may_lack_the_end = may_lack_the_end
         self._file = file
         self._skip = skip
         self._feed = EventFeed(stream)
@@ -163,15 +178,13 @@ class _Capture:
             self._file.write(stream, data[known:])
 
 
-def _listen(client: Any, container_id: str, before: Before | None) -> tuple[Stream, bool]:
-    """Return what the container says; and whether what it said at first is gone."""
-    if before is None:
-        return Heard(client, container_id), False
+def _said(client: Any, container_id: str, before: Before, *, follow: bool) -> tuple[Stream, bool]:
+    """Return what the container said and says; and whether what it said at first is gone."""
     if before.first_us:
         kept_from_us = first_kept_us(client, container_id)
         if kept_from_us is not None and kept_from_us > before.first_us + _SAME_MOMENT_US:
-            return Said(client, container_id, since_us=before.last_us), True
-    return Said(client, container_id), False
+            return Said(client, container_id, follow=follow, since_us=before.last_us), True
+    return Said(client, container_id, follow=follow), False
 
 
 def _has_run(container: Json) -> bool:

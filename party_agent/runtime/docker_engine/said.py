@@ -15,6 +15,8 @@ from flow_contract.log_records import us_of
 from party_agent.runtime.docker_engine.translate import engine_time
 
 _HEADER = struct.Struct(">BxxxL")
+# An engine keeps a longer line as pieces of this size and a last one that is shorter.
+_PIECE_BYTES = 16_384
 # 2026-11-21T10:20:30.123456789Z
 _MOMENT_BYTES = 40
 _STDERR = 2
@@ -23,21 +25,33 @@ Pair = tuple[bytes | None, bytes | None]
 
 
 class Said:
-    """Yields (stdout, stderr) pieces until the container has ended; `close` from any thread.
+    """Yields (stdout, stderr) pieces; `close` from any thread.
 
-    `since_us` None means from the first on that the engine has kept.
+    With `follow` until the container has ended: then an engine may leave out the very last words,
+    which it has without. `since_us` None means from the first on that it has kept.
     """
 
-    def __init__(self, client: Any, container_id: str, *, since_us: int | None = None) -> None:
+    def __init__(
+        self, client: Any, container_id: str, *, follow: bool, since_us: int | None = None
+    ) -> None:
         since = {} if since_us is None else {"since": _moment(since_us + 1)}
-        self._response = _asked(client, container_id, follow=1, **since)
+        # With the times even an empty piece is told of, and it ends a line.
+        self._response = _asked(client, container_id, follow=int(follow), timestamps=1, **since)
 
     def __iter__(self) -> Iterator[Any]:
         raw = self._response.raw
+        in_long_line = set()
         try:
             while len(header := raw.read(_HEADER.size)) == _HEADER.size:
                 stream, length = _HEADER.unpack(header)
-                data = raw.read(length)
+                _, _, data = raw.read(length).partition(b" ")
+                has_end = data.endswith(b"\n")
+                if len(data) == _PIECE_BYTES and not has_end:
+                    in_long_line.add(stream)
+                elif stream in in_long_line:
+                    in_long_line.discard(stream)
+                    # Its last piece, which engines of 20.10 hand over without its newline.
+                    data = data if has_end else data + b"\n"
                 yield (None, data) if stream == _STDERR else (data, None)
         finally:
             # Here and not in `close`: under a reader that waits it would break the reading.
