@@ -111,12 +111,15 @@ class Agent:
                 outputs_s=settings.keep_outputs_s,
                 outputs_runs=settings.keep_outputs_runs,
                 images_s=settings.keep_images_s,
+                unsent_s=settings.keep_unsent_s,
             ),
             units=self.units,
             runtime=runtime,
             journal=self._journal,
             clock=clock,
             outputs=outputs,
+            spools=spools,
+            api=api,
         )
         door = door_of(settings, clock)
         self._logs = LogPusher(

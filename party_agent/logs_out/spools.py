@@ -6,8 +6,9 @@ site's rules keep what the workload wrote from leaving; then there is no log.
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import zstandard
@@ -92,6 +93,23 @@ class Spools:
         """Remove a log that nobody needs here any more."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._folder / party_run_id)
+
+    def remove_old(self, before: datetime, held: Collection[str]) -> list[str]:
+        """Remove logs that nobody has written to since `before`, but those `held`; return whose."""
+        removed = []
+        for party_run_id in self.names():
+            if party_run_id not in held and self._changed_at(party_run_id) < before:
+                self.remove(party_run_id)
+                removed.append(party_run_id)
+        return removed
+
+    def _changed_at(self, party_run_id: str) -> datetime:
+        folder = self._folder / party_run_id
+        times = [0.0]
+        for path in (folder, folder / _LOG):
+            with contextlib.suppress(FileNotFoundError):
+                times.append(path.stat().st_mtime)
+        return datetime.fromtimestamp(max(times), UTC)
 
 
 def spools_of(settings: AgentSettings) -> Spools | None:

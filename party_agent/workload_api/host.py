@@ -132,6 +132,17 @@ class ApiHost:
             await asyncio.to_thread(spool.acknowledge, spool.stored, spool.dropped)
             await self._settle(party_run_id)
 
+    async def give_up_old(self, before: datetime) -> list[str]:
+        """Give up reports of ended workloads that are older than `before`; return whose."""
+        old = [
+            party_run_id
+            for party_run_id in sorted(self._closed)
+            if (spool := self._spools.get(party_run_id)) and spool.changed_at < before
+        ]
+        for party_run_id in old:
+            await self.give_up(party_run_id)
+        return old
+
     def _mark(self, party_run_id: str) -> None:
         self._unsent[party_run_id] = None
         self._has_unsent.set()

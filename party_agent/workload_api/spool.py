@@ -9,6 +9,7 @@ import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class Spool:
     def says(self) -> SelfReport:
         """The newest word of the workload of itself."""
         return SelfReport(**json.loads(self._note("says") or "{}"))
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the last points were stored, as aware UTC."""
+        return datetime.fromtimestamp(os.fstat(self._file).st_mtime, UTC)
 
     @property
     def is_told(self) -> bool:
