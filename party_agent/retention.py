@@ -18,7 +18,7 @@ from party_agent.clock import Clock
 from party_agent.journal import Journal
 from party_agent.logs_out.spools import Spools
 from party_agent.runtime.port import Runtime, RuntimeUnavailable
-from party_agent.settings import DEFAULT_KEEP_UNSENT_S
+from party_agent.settings import DEFAULT_KEEP_UNSENT_S, AgentSettings
 from party_agent.tasks import first_of, for_ever
 from party_agent.units import Units
 from party_agent.workload_api.host import ApiHost
@@ -40,6 +40,16 @@ class Keep:
     outputs_runs: int
     images_s: int
     unsent_s: int = DEFAULT_KEEP_UNSENT_S
+
+
+def keep_of(settings: AgentSettings) -> Keep:
+    """Return what the settings say."""
+    return Keep(
+        outputs_s=settings.keep_outputs_s,
+        outputs_runs=settings.keep_outputs_runs,
+        images_s=settings.keep_images_s,
+        unsent_s=settings.keep_unsent_s,
+    )
 
 
 class Retention:

@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 HEADER = struct.Struct(">BQI")
 STDOUT, STDERR, MARK = 1, 2, 3
@@ -195,3 +196,13 @@ class Capture:
                         selector.unregister(key.fd)
                         os.close(key.fd)
         self._log.close()
+
+
+def capture_of(spec: dict[str, Any]) -> Capture:
+    """Return the capture of a supervisor's workload, not yet begun."""
+    return Capture(
+        Path(spec["log"]),
+        most_bytes=spec["log_max_bytes"],
+        # One that was prepared before an upgrade knows nothing of it.
+        site_bytes=spec.get("log_site_max_bytes", 0),
+    )

@@ -88,9 +88,8 @@ class DockerRuntime:
                 await self._engine.open()
                 await self._cages.open()
                 await self._events.open()
-                workloads = await self._containers.all()
+                workloads = await self._containers.listen()
                 self._watched = _running(workloads)
-                await self._containers.listen(workloads)
                 await self._pool.open(self._containers.adopt(workloads))
         except BaseException:
             await self.aclose()
@@ -271,10 +270,7 @@ class DockerRuntime:
 
     async def _reconcile(self) -> None:
         """Tell what ended while there was no event stream."""
-        workloads = await self._containers.all()
-        # What was heard broke off with it.
-        await self._containers.listen(workloads)
-        running = _running(workloads)
+        running = _running(await self._containers.listen())
         for party_run_id in self._watched - running:
             self._ended(party_run_id)
         await self._pool.refresh()
