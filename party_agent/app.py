@@ -30,7 +30,7 @@ from party_agent.policy.rules import quick_rules
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
 from party_agent.ready_file import write_ready_file
-from party_agent.retention import Keep, Retention
+from party_agent.retention import Retention, keep_of
 from party_agent.runtime.port import Runtime
 from party_agent.settings import AgentSettings
 from party_agent.tasks import first_of
@@ -116,16 +116,14 @@ class Agent:
             logs=spools,
         )
         self._retention = Retention(
-            keep=Keep(
-                outputs_s=settings.keep_outputs_s,
-                outputs_runs=settings.keep_outputs_runs,
-                images_s=settings.keep_images_s,
-            ),
+            keep=keep_of(settings),
             units=self.units,
             runtime=runtime,
             journal=self._journal,
             clock=clock,
             outputs=outputs,
+            spools=spools,
+            api=api,
         )
         door = door_of(settings, clock)
         self._logs = LogPusher(

@@ -18,7 +18,6 @@ RETRY_S = 1.0
 # The server will never take the batch: the run was deleted, or the batch is not as it wants it.
 _FOR_GOOD = {
     grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.INVALID_ARGUMENT,
 }
 

@@ -16,9 +16,12 @@ import structlog
 
 from party_agent.clock import Clock
 from party_agent.journal import Journal
+from party_agent.logs_out.spools import Spools
 from party_agent.runtime.port import Runtime, RuntimeUnavailable
+from party_agent.settings import DEFAULT_KEEP_UNSENT_S, AgentSettings
 from party_agent.tasks import first_of, for_ever
 from party_agent.units import Units
+from party_agent.workload_api.host import ApiHost
 
 CLEAN_EVERY_S = 3600.0
 
@@ -29,12 +32,24 @@ log = structlog.get_logger()
 class Keep:
     """How long what ended stays: outputs by age and count, images by their last use.
 
-    `images_s` 0 keeps images for ever.
+    `images_s` 0 keeps images for ever. `unsent_s` is for logs and metrics that the server has
+    never taken; what it has is removed at once.
     """
 
     outputs_s: int
     outputs_runs: int
     images_s: int
+    unsent_s: int = DEFAULT_KEEP_UNSENT_S
+
+
+def keep_of(settings: AgentSettings) -> Keep:
+    """Return what the settings say."""
+    return Keep(
+        outputs_s=settings.keep_outputs_s,
+        outputs_runs=settings.keep_outputs_runs,
+        images_s=settings.keep_images_s,
+        unsent_s=settings.keep_unsent_s,
+    )
 
 
 class Retention:
@@ -49,6 +64,8 @@ class Retention:
         journal: Journal,
         clock: Clock,
         outputs: Path | None,
+        spools: Spools | None = None,
+        api: ApiHost | None = None,
     ) -> None:
         self._keep = keep
         self._units = units
@@ -56,6 +73,8 @@ class Retention:
         self._journal = journal
         self._clock = clock
         self._outputs = outputs
+        self._spools = spools
+        self._api = api
 
     async def run(self) -> NoReturn:
         """Clean up until cancelled."""
@@ -66,6 +85,7 @@ class Retention:
         """Clean up once; what fails is logged and left to the next time."""
         for step in (
             self._clean_outputs,
+            self._clean_unsent,
             self._clean_images,
             self._runtime.tidy,
             self._units.end_strays,
@@ -121,6 +141,16 @@ class Retention:
             return
         await self._journal.forget_output(party_run_id)
         log.info("output_removed", party_run_id=party_run_id)
+
+    async def _clean_unsent(self) -> None:
+        before = self._clock.now() - timedelta(seconds=self._keep.unsent_s)
+        if self._spools is not None:
+            held = frozenset(self._units.party_run_ids)
+            for party_run_id in await asyncio.to_thread(self._spools.remove_old, before, held):
+                log.warning("log_given_up", party_run_id=party_run_id)
+        if self._api is not None:
+            for party_run_id in await self._api.give_up_old(before):
+                log.warning("metrics_given_up", party_run_id=party_run_id)
 
     async def _clean_images(self) -> None:
         if not self._keep.images_s:

@@ -25,6 +25,7 @@ _MAX_PORT = 65_535
 
 DEFAULT_KEEP_OUTPUTS_S = 30 * 24 * 3600
 DEFAULT_KEEP_OUTPUTS_RUNS = 1_000
+DEFAULT_KEEP_UNSENT_S = 30 * 24 * 3600
 
 
 def check_target(value: str) -> str:
@@ -113,6 +114,8 @@ class AgentSettings(BaseSettings):
     # Of one party run's log, and of all that are not yet with the server; more is dropped.
     log_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**2
     log_bytes_of_site: Annotated[int, Field(ge=0)] = 4 * 1024**3
+    # How long logs and metrics of ended runs wait for a server that never takes them.
+    keep_unsent_s: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_UNSENT_S
     ready_file: Path | None = None
     # Where /metrics, /healthz and /readyz are; empty is nowhere, port 0 any.
     metrics_listen: Annotated[str, AfterValidator(_check_listen)] = ""

@@ -135,7 +135,8 @@ class UnitLoop:
         """Take one step; return how long to wait for the next, None for until woken."""
         self._keep_limits()
         if self.unit.status.state in _REPORTING:
-            await self._tools.api.serve(self.unit.spec, self.hear)
+            may_leave = self._tools.rules().may_leave
+            await self._tools.api.serve(self.unit.spec, self.hear, may_leave)
         next_word_s = self._pass_on()
         # An assignment that nothing has come of yet is the server's to repeat.
         is_untouched = self._saved is None and self.unit.status.state is PartyRunState.PENDING

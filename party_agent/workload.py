@@ -61,6 +61,7 @@ def make_workload(
         labels=labels(spec),
         log=None if room is None else room.path,
         log_max_bytes=0 if room is None else room.most_bytes,
+        log_site_max_bytes=0 if room is None else room.site_bytes,
     )
 
 

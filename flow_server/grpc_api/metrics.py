@@ -32,8 +32,11 @@ class MetricServicer(metrics_pb2_grpc.MetricServiceServicer):
                 subject_id=identity.federated_id,
                 field="federated_id",
             )
-        federated_id = request.federated_id if identity is None else identity.federated_id
-        stored = await self._metrics.push(federated_id, decode_metric_batch(request.batch))
+        stored = await self._metrics.push(
+            request.federated_id if identity is None else identity.federated_id,
+            decode_metric_batch(request.batch),
+            serial=None if identity is None else identity.serial,
+        )
         return pb.PushMetricsResponse(stored=stored)
 
     async def List(

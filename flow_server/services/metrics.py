@@ -15,6 +15,7 @@ from flow_contract.metrics import (
     read_place,
 )
 from flow_server.domain.access import RULES, decide
+from flow_server.services.admissions import admit
 from flow_server.storage import metrics, tasks
 from flow_server.storage.database import Connection, Database
 
@@ -34,17 +35,23 @@ class MetricService:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def push(self, federated_id: str, batch: MetricBatch) -> int:
+    async def push(
+        self, federated_id: str, batch: MetricBatch, *, serial: str | None = None
+    ) -> int:
         """Store a party's batch; return the number of the last point that is stored.
+
+        `serial` is its certificate's, None where nobody shows one.
 
         Raises:
             InvalidArgument: the batch can't be stored.
             NotFound: there is no such party run (any more).
-            Forbidden: it is another party's.
+            Forbidden: it is another party's, or the certificate is not good any more.
         """
         check_batch(batch)
 
         async def store(connection: Connection) -> int:
+            if serial is not None:
+                await admit(connection, federated_id=federated_id, serial=serial)
             owner = await metrics.owner_of(connection, batch.party_run_id)
             if owner is None:
                 raise NotFound(

@@ -120,9 +120,11 @@ class CountedMetrics(MetricService):
         super().__init__(*args)
         self._metrics = metrics
 
-    async def push(self, federated_id: str, batch: MetricBatch) -> int:
+    async def push(
+        self, federated_id: str, batch: MetricBatch, *, serial: str | None = None
+    ) -> int:
         """See `MetricService.push`."""
-        stored = await super().push(federated_id, batch)
+        stored = await super().push(federated_id, batch, serial=serial)
         self._metrics.metric_points.inc(len(batch.points))
         return stored
 

@@ -125,14 +125,16 @@ class _Push:
         self._acknowledged = asyncio.Event()
 
     async def receive(self, heard: Callable[[], None]) -> NoReturn:
-        """Take the server's word for where each log ends."""
+        """Take the server's word for where each log ends; `heard` is told when it has more."""
         while True:
             message = await self._call.read()
             if message is grpc.aio.EOF:
                 raise PushEnded("the server closed the stream")
-            heard()
-            for wire in cast("pb.PushLogsResponse", message).ends:
-                self._note(decode_log_end(wire))
+            ends = [decode_log_end(wire) for wire in cast("pb.PushLogsResponse", message).ends]
+            # Not for an answer to hello alone: a server whose disk is full gives that too.
+            grown = [self._note(end) for end in ends]
+            if any(grown):
+                heard()
             self._acknowledged.set()
 
     async def send(self) -> NoReturn:
@@ -194,21 +196,24 @@ class _Push:
     def _unacknowledged_bytes(self) -> int:
         return sum(progress.sent - progress.acknowledged for progress in self._logs.values())
 
-    def _note(self, end: LogEnd) -> None:
+    def _note(self, end: LogEnd) -> bool:
+        """Take one log's end over; return whether the server has come further with it."""
         if end.state in (LogState.GONE, LogState.CLOSED):
             self._logs.pop(end.party_run_id, None)
             self._done.add(end.party_run_id)
-            return
+            return True
         progress = self._logs.get(end.party_run_id)
         if progress is None:
             self._logs[end.party_run_id] = _Progress(
                 sent=end.end, acknowledged=end.end, state=end.state
             )
-            return
+            return False
+        has_more = end.end > progress.acknowledged
         progress.acknowledged = end.end
         if end.state is LogState.FULL:
             # What was on its way beyond the end is not stored.
             progress.state, progress.sent = LogState.FULL, end.end
+        return has_more
 
     async def _write(self, message: pb.PushLogsRequest) -> None:
         try:

@@ -6,8 +6,9 @@ site's rules keep what the workload wrote from leaving; then there is no log.
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,10 +29,11 @@ _LEVEL = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """Where a log may be written, and how much of it."""
+    """Where a log may be written, how much of it, and how much of all logs together."""
 
     path: Path
     most_bytes: int
+    site_bytes: int
 
 
 class Spools:
@@ -49,13 +51,12 @@ class Spools:
         if not may_leave.logs:
             (folder / _WITHHELD).touch()
             return None
-        left_bytes = self._bytes_of_site - sum(
-            self.size_bytes(other) for other in self.names() if other != party_run_id
-        )
-        bounds = [self._bytes_per_run, max(0, left_bytes)]
+        bounds = [self._bytes_per_run]
         if may_leave.logs_max_bytes is not None:
             bounds.append(may_leave.logs_max_bytes)
-        return Room(path=folder / _LOG, most_bytes=min(bounds))
+        return Room(
+            path=folder / _LOG, most_bytes=min(bounds), site_bytes=max(1, self._bytes_of_site)
+        )
 
     def names(self) -> list[str]:
         """Return the party runs that have a folder here."""
@@ -104,6 +105,23 @@ class Spools:
         """Remove a log that nobody needs here any more."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._folder / party_run_id)
+
+    def remove_old(self, before: datetime, held: Collection[str]) -> list[str]:
+        """Remove logs that nobody has written to since `before`, but those `held`; return whose."""
+        removed = []
+        for party_run_id in self.names():
+            if party_run_id not in held and self._changed_at(party_run_id) < before:
+                self.remove(party_run_id)
+                removed.append(party_run_id)
+        return removed
+
+    def _changed_at(self, party_run_id: str) -> datetime:
+        folder = self._folder / party_run_id
+        times = [0.0]
+        for path in (folder, folder / _LOG):
+            with contextlib.suppress(FileNotFoundError):
+                times.append(path.stat().st_mtime)
+        return datetime.fromtimestamp(max(times), UTC)
 
 
 def spools_of(settings: AgentSettings, make: Callable[..., S]) -> S | None:

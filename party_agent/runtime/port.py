@@ -57,6 +57,8 @@ class Workload:
     # When `remove` returns, nothing is missing in it but what a mark tells of.
     log: Path | None = None
     log_max_bytes: int = 0
+    # For this log and those beside it together, 0 for any number: `log` is DIRECTORY/ID/log.
+    log_site_max_bytes: int = 0
 
 
 class Phase(StrEnum):

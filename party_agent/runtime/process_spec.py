@@ -100,6 +100,7 @@ def build(workload: Workload, folder: Path, inherited: Mapping[str, str]) -> dic
         "stderr": str(folder / "stderr.log"),
         "log": None if workload.log is None else str(workload.log),
         "log_max_bytes": workload.log_max_bytes,
+        "log_site_max_bytes": workload.log_site_max_bytes,
         "memory_bytes": workload.resources.memory_bytes,
     }
 

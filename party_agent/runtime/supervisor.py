@@ -164,7 +164,7 @@ def _capture_of(spec: dict[str, Any]) -> Any:
         raise FileNotFoundError(errno.ENOENT, "log_capture.py")
     module = importlib.util.module_from_spec(beside)
     beside.loader.exec_module(module)
-    return module.Capture(Path(spec["log"]), most_bytes=spec["log_max_bytes"])
+    return module.capture_of(spec)
 
 
 def _spawn(spec: dict[str, Any], capture: Any) -> int:

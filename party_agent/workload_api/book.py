@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from party_agent.policy.rules import MayLeave
 from party_agent.unit import SelfReport
 from party_agent.workload_api.readings import SentBatch
 from party_agent.workload_api.spool import Spool
@@ -16,17 +17,23 @@ log = structlog.get_logger()
 
 
 class Book:
-    """Takes down into `spool`. `heard` is told the newest word, `grown` that there are points."""
+    """Takes down into `spool`. `heard` is told the newest word, `grown` that there are points.
+
+    What the site keeps to itself is counted as dropped to the workload, and told to nobody else:
+    points, and sentences where logs are kept too, since both are what it writes for people.
+    """
 
     def __init__(
         self,
         spool: Spool,
+        may_leave: MayLeave,
         *,
         now: Callable[[], datetime],
         heard: Callable[[SelfReport], None],
         grown: Callable[[], None],
     ) -> None:
         self._spool = spool
+        self._may_leave = may_leave
         self._now = now
         self._heard = heard
         self._grown = grown
@@ -42,10 +49,14 @@ class Book:
 
     async def message(self, text: str) -> None:
         """Take down the newest sentence."""
+        if not self._may_leave.logs:
+            return
         await self._say(replace(self._says, note=text))
 
     async def metrics(self, sent: SentBatch) -> tuple[int, int]:
         """Take points down; return how many were stored, and how many there is no room for."""
+        if not self._may_leave.metrics:
+            return 0, len(sent.points)
         now_us = round(self._now().timestamp() * 1e6)
         async with self._turn:
             stored, lost = await asyncio.to_thread(partial(self._spool.add, sent, now_us))

@@ -9,6 +9,7 @@ import structlog
 
 from flow_contract.assignments import WorkloadSpec
 from flow_contract.metrics import MetricBatch
+from party_agent.policy.rules import MayLeave
 from party_agent.unit import SelfReport
 from party_agent.workload_api import folder
 from party_agent.workload_api.book import Book
@@ -47,10 +48,13 @@ class ApiHost:
                 self._closed.add(spool.party_run_id)
         self.say_again()
 
-    async def serve(self, spec: WorkloadSpec, heard: Callable[[SelfReport], None]) -> None:
+    async def serve(
+        self, spec: WorkloadSpec, heard: Callable[[SelfReport], None], may_leave: MayLeave
+    ) -> None:
         """Listen to the workload, unless that is done already; `heard` gets its words from now on.
 
-        Without a socket the workload runs all the same.
+        What may not leave is taken and kept nowhere. Without a socket the workload runs all the
+        same.
         """
         party_run_id = spec.party_run_id
         if self.folders is None or party_run_id in self._servers:
@@ -58,7 +62,14 @@ class ApiHost:
         try:
             spool = await self._spool(party_run_id)
             made = await asyncio.to_thread(folder.make_folder, self.folders, party_run_id)
-            book = Book(spool, now=self._now, heard=heard, grown=lambda: self._mark(party_run_id))
+            spool.bound(may_leave.metrics_max_bytes)
+            book = Book(
+                spool,
+                may_leave,
+                now=self._now,
+                heard=heard,
+                grown=lambda: self._mark(party_run_id),
+            )
             server = self._servers[party_run_id] = WorkloadServer(Routes(spec, book).handle)
             await server.start(folder.listen(made))
         except (OSError, ValueError) as error:
@@ -120,6 +131,17 @@ class ApiHost:
         if spool is not None:
             await asyncio.to_thread(spool.acknowledge, spool.stored, spool.dropped)
             await self._settle(party_run_id)
+
+    async def give_up_old(self, before: datetime) -> list[str]:
+        """Give up reports of ended workloads that are older than `before`; return whose."""
+        old = [
+            party_run_id
+            for party_run_id in sorted(self._closed)
+            if (spool := self._spools.get(party_run_id)) and spool.changed_at < before
+        ]
+        for party_run_id in old:
+            await self.give_up(party_run_id)
+        return old
 
     def _mark(self, party_run_id: str) -> None:
         self._unsent[party_run_id] = None

@@ -1,7 +1,7 @@
 """HTTP/1.1 on one party run's socket, bounded: whatever a workload sends, it holds up itself only.
 
-Bodies, headers, connections and requests in a second have limits; who sends faster is answered
-more slowly.
+Bodies, headers, connections, and in a second requests, connections and bytes of bodies have limits;
+who sends faster is answered more slowly, and waits to be let in.
 """
 
 import asyncio
@@ -16,27 +16,45 @@ import h11
 import structlog
 
 from flow_contract.errors import CATALOGUE, FlowError, TooLarge
+from party_agent.workload_api.pace import Pace
 
 MAX_BODY_BYTES = 1024**2
 MAX_CONNECTIONS = 16
+# That hear that there are too many; further ones wait in the kernel.
+MAX_TURNED_AWAY = 16
 REQUESTS_PER_S = 200
+CONNECTIONS_PER_S = 200
+# What is read whole and as JSON costs the agent's own time.
+BODY_BYTES_PER_S = 4 * 1024**2
 _MAX_HEAD_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
-# A client that is silent for longer in the middle of a request, or between two, connects again.
-_READ_TIMEOUT_S = 60.0
-_IDLE_TIMEOUT_S = 600.0
-_BURST_S = 1.0
+_ACCEPT_AGAIN_S = 1.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a client may take. One that takes longer connects again.
+
+    `read_s` for the next bytes of a body, or to take an answer; `head_s` for all of a request's
+    head; `idle_s` between two requests; `turn_away_s` to hear that there are too many.
+    """
+
+    read_s: float = 60.0
+    head_s: float = 60.0
+    idle_s: float = 600.0
+    turn_away_s: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request; its body comes in chunks, once."""
+    """One request; its body comes in chunks, once. `pay` is told the bytes of a whole body."""
 
     method: str
     path: str
     chunks: AsyncIterator[bytes]
+    pay: Callable[[int], None] = lambda _: None
 
     async def body(self, most_bytes: int = MAX_BODY_BYTES) -> bytes:
         """Return the whole body. Raises TooLarge."""
@@ -47,6 +65,7 @@ class Request:
                 raise TooLarge(
                     f"body: more than {most_bytes} bytes; send less at once", field="body"
                 )
+        self.pay(len(body))
         return bytes(body)
 
 
@@ -64,82 +83,104 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class WorkloadServer:
     """Serves one listening socket until `aclose`. `handle` may raise errors of the catalogue."""
 
-    def __init__(self, handle: Handler) -> None:
+    def __init__(self, handle: Handler, *, patience: Patience | None = None) -> None:
         self._handle = handle
-        self._server: asyncio.Server | None = None
+        self._patience = patience or Patience()
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._paid_until_s = 0.0
+        self._places = asyncio.Semaphore(MAX_CONNECTIONS + MAX_TURNED_AWAY)
+        self._connections = Pace(CONNECTIONS_PER_S)
+        self._requests = Pace(REQUESTS_PER_S)
 
     async def start(self, listener: socket.socket) -> None:
-        """Begin to serve."""
-        self._server = await asyncio.start_unix_server(
-            self._accepted, sock=listener, limit=_READ_BYTES
-        )
+        """Begin to serve; the listener is the server's from now on."""
+        self._listener = listener
+        self._accepting = asyncio.create_task(self._accept(listener))
 
     async def aclose(self) -> None:
         """End all connections. May be called twice."""
-        if self._server is not None:
-            self._server.close()
         tasks = list(self._tasks)
+        if self._accepting is not None:
+            tasks.append(self._accepting)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
 
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+    async def _accept(self, listener: socket.socket) -> None:
+        """Let connections in, no faster than they are to come, and no more than have a place."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._places.acquire()
+            await self._connections.turn()
+            try:
+                accepted, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                self._places.release()
+                log.warning("workload_not_accepted", error=str(error))
+                await asyncio.sleep(_ACCEPT_AGAIN_S)
+                continue
+            task = asyncio.create_task(self._serve(accepted))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._places.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("workload_request_failed", exc_info=error)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(reader, writer)
+    async def _serve(self, accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=accepted, limit=_READ_BYTES)
+        connection = _Connection(reader, writer, self._patience)
         try:
             if len(self._tasks) > MAX_CONNECTIONS:
                 await connection.turn_away()
-                return
-            while await connection.answer_next(self._answer):
-                pass
+            else:
+                while await connection.answer_next(self._answer, self._pay):
+                    pass
+            await connection.close()
         except (OSError, TimeoutError, h11.ProtocolError):
             log.debug("workload_connection_dropped")
         finally:
-            writer.close()
+            # Not `close`: that waits for ever for somebody who does not read.
+            writer.transport.abort()
 
     async def _answer(self, request: Request) -> Answer:
-        await self._turn()
+        await self._requests.turn()
         try:
             return await self._handle(request)
         except FlowError as error:
             status = CATALOGUE[type(error)].http
             return Answer(status=status, document=_described(error.message, error.field))
 
-    async def _turn(self) -> None:
-        now_s = asyncio.get_running_loop().time()
-        self._paid_until_s = max(self._paid_until_s, now_s - _BURST_S) + 1 / REQUESTS_PER_S
-        if self._paid_until_s > now_s:
-            await asyncio.sleep(self._paid_until_s - now_s)
+    def _pay(self, body_bytes: int) -> None:
+        self._requests.charge(body_bytes / BODY_BYTES_PER_S)
 
 
 class _Connection:
     """One connection: requests in, answers out, one after the other."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: Patience
+    ) -> None:
         self._reader, self._writer = reader, writer
+        self._patience = patience
         self._state = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD_BYTES)
 
-    async def answer_next(self, handle: Handler) -> bool:
+    async def answer_next(self, handle: Handler, pay: Callable[[int], None]) -> bool:
         """Answer one request; False if there is no further one."""
         try:
-            event = await self._event(_IDLE_TIMEOUT_S)
+            event = await self._head()
             if not isinstance(event, h11.Request):
                 return False
             request = Request(
                 method=event.method.decode(),
                 path=event.target.decode("ascii", "replace").partition("?")[0],
                 chunks=self._chunks(),
+                pay=pay,
             )
             answer = await handle(request)
         except h11.RemoteProtocolError as error:
@@ -160,13 +201,29 @@ class _Connection:
         """Say that there are too many connections."""
         message = f"more than {MAX_CONNECTIONS} connections at once; use one for many requests"
         with suppress(h11.RemoteProtocolError):
-            await self._event(_READ_TIMEOUT_S)
+            async with asyncio.timeout(self._patience.turn_away_s):
+                await self._event(self._patience.turn_away_s)
             await self._send(Answer(status=503, document=_described(message)))
+
+    async def close(self) -> None:
+        """Let the last answer out, as long as somebody may take to read."""
+        self._writer.close()
+        async with asyncio.timeout(self._patience.read_s):
+            await self._writer.wait_closed()
+
+    async def _head(self) -> Any:
+        if (event := self._state.next_event()) is not h11.NEED_DATA:
+            return event
+        async with asyncio.timeout(self._patience.idle_s):
+            self._state.receive_data(await self._reader.read(_READ_BYTES))
+        # All of it: who sends a byte now and then holds a place of the others.
+        async with asyncio.timeout(self._patience.head_s):
+            return await self._event(self._patience.head_s)
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         if self._state.they_are_waiting_for_100_continue:
             await self._write(h11.InformationalResponse(status_code=100, headers=[]))
-        while isinstance(event := await self._event(_READ_TIMEOUT_S), h11.Data):
+        while isinstance(event := await self._event(self._patience.read_s), h11.Data):
             yield bytes(event.data)
         if not isinstance(event, h11.EndOfMessage):
             raise ConnectionResetError("the client left in the middle of a body")
@@ -193,7 +250,7 @@ class _Connection:
         data = self._state.send(event)
         if data:
             self._writer.write(data)
-            async with asyncio.timeout(_READ_TIMEOUT_S):
+            async with asyncio.timeout(self._patience.read_s):
                 await self._writer.drain()
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,19 @@ class Spool:
         return SelfReport(**json.loads(self._note("says") or "{}"))
 
     @property
+    def changed_at(self) -> datetime:
+        """When the last points were stored, as aware UTC."""
+        return datetime.fromtimestamp(os.fstat(self._file).st_mtime, UTC)
+
+    @property
     def is_told(self) -> bool:
         """Whether the server has everything."""
         return self.acknowledged >= self.stored and self.told_dropped == self.dropped
+
+    def bound(self, most_bytes: int | None) -> None:
+        """Hold no more than this in bytes, where the site says so."""
+        if most_bytes is not None:
+            self._max_bytes = min(self._max_bytes, most_bytes)
 
     def say(self, says: SelfReport) -> None:
         """Keep the newest word. Raises Exhausted."""

@@ -123,8 +123,9 @@ def extent(framed: bytes) -> Extent:
     first = last = None
     lines = 0
     for record in records(framed):
-        first = record.at_us if first is None else first
-        last = record.at_us
+        # Not the first and the last: one log whose clock went back must not hold up the others.
+        first = record.at_us if first is None else min(first, record.at_us)
+        last = record.at_us if last is None else max(last, record.at_us)
         lines += 1 if record.stream is LogStream.MARK else record.data.count(b"\n")
     if first is None or last is None:
         raise BadLog("there is no record")

@@ -3,8 +3,10 @@
 import asyncio
 
 from flow_contract.lifecycle import PartyRunState
+from party_agent.logs_out.spools import Spools
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.told import Told
+from party_agent.workload_api.host import ApiHost
 from tests.agent.place import Place
 
 S = PartyRunState
@@ -52,6 +54,8 @@ class Cleaned(Place):
         super().__init__(path / "state", runtime=ImageEngine)
         self.outputs = path / "outputs"
         self.outputs.mkdir()
+        self.spools = Spools(path / "logs", bytes_per_run=10**6, bytes_of_site=10**6)
+        self.api = ApiHost(path, self.clock.now)
         self.keep = Keep(**{"outputs_s": 10**9, "outputs_runs": 1000, "images_s": 0, **keep})
 
     async def open(self, **options):
@@ -63,6 +67,8 @@ class Cleaned(Place):
             journal=self.journal,
             clock=self.clock,
             outputs=self.outputs,
+            spools=self.spools,
+            api=self.api,
         )
         self.noting = asyncio.create_task(self.retention._note_pulls())
         return self

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from flow_contract.assignments import Assignment, WorkloadSpec
 from flow_contract.lifecycle import Desired
 from flow_contract.reasons import Reason
+from party_agent.policy.rules import MayLeave
 from party_agent.runtime.port import RuntimeUnavailable
+
+EVERYTHING = MayLeave(logs=True, metrics=True, outputs=True)
 
 DEADLINE_S = 60
 

@@ -9,7 +9,7 @@ import pytest
 from party_agent.metric_push import RETRY_S, MetricPush
 from party_agent.workload_api.host import ApiHost
 from party_agent.workload_api.readings import SentBatch, SentPoint
-from tests.agent.fakes import FakeClock, make_spec, until
+from tests.agent.fakes import EVERYTHING, FakeClock, make_spec, until
 
 
 class Party:
@@ -43,7 +43,7 @@ class Party:
             await push.run(channel)
 
     async def measure(self, *values, dropped=0, party_run_id="run1"):
-        await self.host.serve(make_spec(party_run_id), lambda says: None)
+        await self.host.serve(make_spec(party_run_id), lambda says: None, EVERYTHING)
         points = tuple(SentPoint(name="loss", value=v, step=None, at_us=None) for v in values)
         self.host._spools[party_run_id].add(SentBatch(points=points, batch="", dropped=dropped), 0)
         self.host.send_again(party_run_id)
@@ -79,8 +79,13 @@ async def test_a_new_connection_and_a_new_agent_go_on_where_the_server_is(server
     assert await server.until_metrics("run1", 4) == [1, 2, 3, 4]
 
 
-async def test_a_server_that_can_not_store_now_is_asked_again(server, party):
-    server.metrics.refusal = grpc.StatusCode.UNAVAILABLE
+@pytest.mark.parametrize(
+    "refusal",
+    # The second is what a site hears that was revoked: it may be let in again.
+    [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.PERMISSION_DENIED],
+)
+async def test_a_server_that_can_not_store_now_is_asked_again(server, party, refusal):
+    server.metrics.refusal = refusal
     await party.measure(1)
     await party.clock.until_waiting(RETRY_S)
     server.metrics.refusal = None

@@ -1,6 +1,7 @@
 """What is cleaned up at a site, when, and above all what is not."""
 
 import asyncio
+import os
 import sqlite3
 
 import pytest
@@ -10,8 +11,9 @@ from party_agent.policy.site import Site
 from party_agent.retention import CLEAN_EVERY_S
 from party_agent.runtime.port import PulledImage, RuntimeUnavailable
 from party_agent.workload import make_workload
+from party_agent.workload_api.readings import SentBatch, SentPoint
 from tests.agent.cleaned import Cleaned
-from tests.agent.fakes import make_spec, until
+from tests.agent.fakes import EVERYTHING, make_spec, until
 
 S = PartyRunState
 HOUR_S = 3600
@@ -30,6 +32,45 @@ async def site(tmp_path):
     yield make
     for each in sites:
         await each.close()
+
+
+class TestUnsent:
+    """Logs and metrics that the server has never taken."""
+
+    def changed(self, place, ago_s, *paths):
+        at_s = place.clock.now().timestamp() - ago_s
+        for path in paths:
+            os.utime(path, (at_s, at_s))
+
+    def log_of(self, place, name, ago_s):
+        room = place.spools.room_for(name, EVERYTHING)
+        room.path.write_bytes(b"kept")
+        self.changed(place, ago_s, room.path, room.path.parent)
+
+    async def test_logs_of_runs_that_nobody_wrote_to_for_long_are_given_up(self, site):
+        place = await site(unsent_s=HOUR_S)
+        place.assign("runs")
+        await place.ear.until(S.RUNNING, "runs")
+        for name, ago_s in (("old", HOUR_S + 1), ("new", HOUR_S - 60), ("runs", 10**6)):
+            self.log_of(place, name, ago_s)
+        await place.retention.clean()
+        assert place.spools.names() == ["new", "runs"]
+
+    async def test_metrics_of_ended_runs_are_given_up_too(self, site):
+        place = await site(unsent_s=HOUR_S)
+        await place.api.open(frozenset())
+        for name in ("old", "new", "runs"):
+            await place.api.serve(make_spec(name), lambda _: None, EVERYTHING)
+            point = SentPoint(name="loss", value=1.0, step=None, at_us=None)
+            place.api._spools[name].add(SentBatch(points=(point,), batch="", dropped=0), 0)
+            if name != "runs":
+                await place.api.end(name)
+        folder = place.api._spools_root
+        self.changed(place, HOUR_S + 1, folder / "old" / "points", folder / "runs" / "points")
+        self.changed(place, HOUR_S - 60, folder / "new" / "points")
+        await place.retention.clean()
+        assert sorted(path.name for path in folder.iterdir()) == ["new", "runs"]
+        await place.api.aclose()
 
 
 class TestOutputs:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import docker
 
+from tests.chaos.images import hand_over
+from tests.engine import connect_or_skip
 from tests.gpu.second_engine import STOP_S, SecondEngine
-from tests.images import ensure_busybox_image
 
 
 class PrivateEngine(SecondEngine):
@@ -17,7 +18,8 @@ class PrivateEngine(SecondEngine):
 
     def __init__(self) -> None:
         super().__init__(gpu_count=0)
-        ensure_busybox_image(self.client.api)
+        with contextlib.closing(connect_or_skip()) as everybodys:
+            hand_over(everybodys, self.client.api)
 
     def connect_api(self) -> docker.APIClient:
         """Return a client of the engine; the caller closes it.

@@ -19,7 +19,7 @@ def workload_processes(folder: Path) -> dict[int, bytes]:
     for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if path.name.isdecimal() and mark in (path / "environ").read_bytes():
-                found[int(path.name)] = (path / "cmdline").read_bytes()
+                found[int(path.name)] = (path / "cmdline").read_bytes()[:100]
     return found
 
 

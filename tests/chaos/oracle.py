@@ -18,6 +18,7 @@ from tests.chaos.paths import path_findings
 from tests.chaos.place import KEPT_RUNS, Place, Site
 from tests.chaos.schedule import Schedule
 from tests.chaos.steps import DiskLog, EngineLog
+from tests.chaos.told_at import told_by, told_findings
 from tests.chaos.toll import Toll
 
 CLEAN_S = 60.0
@@ -62,9 +63,10 @@ class Oracle:
         toll: Toll,
     ) -> list[str]:
         party_runs = await connection.fetch(
-            "SELECT party_runs.*, runs.launch_ordered_at, runs.task_id, runs.created_at"
-            " FROM party_runs"
-            " JOIN runs USING (run_id) WHERE task_id = ANY($1)",
+            "SELECT party_runs.*, runs.launch_ordered_at, runs.task_id, runs.created_at,"
+            " run_id = latest_run_id AS is_latest"
+            " FROM party_runs JOIN runs USING (run_id) JOIN tasks USING (task_id)"
+            " WHERE task_id = ANY($1)",
             tasks,
         )
         findings = await self._left_behind({row["party_run_id"] for row in party_runs})
@@ -88,6 +90,12 @@ class Oracle:
                 row["party_run_id"],
             )
             findings += path_findings(row, events)
+            # Older ones may be removed while they are read.
+            if row["is_latest"] and row["launch_ordered_at"] is not None:
+                site = self._sites[row["federated_id"]]
+                hurt = self._hurt(site, row["party_run_id"], toll)
+                told = told_by(site, row, ends_early=hurt)
+                findings += await told_findings(self._place, connection, row, told)
         return findings + await _gpus_held_twice(connection)
 
     def _of_party_run(self, row: asyncpg.Record, toll: Toll) -> list[str]:
@@ -118,8 +126,11 @@ class Oracle:
             found = engine_evidence(self._log, party_run_id)
         else:
             found = process_evidence(site.output(party_run_id))
-        hurt = site.is_private and toll.touched("engine")
-        return found.or_unknown() if hurt or party_run_id in toll.vanished else found
+        return found.or_unknown() if self._hurt(site, party_run_id, toll) else found
+
+    def _hurt(self, site: Site, party_run_id: str, toll: Toll) -> bool:
+        """Say whether what ran it was hurt, or lost its record: then it may miss its end."""
+        return (site.is_private and toll.touched("engine")) or party_run_id in toll.vanished
 
     async def _left_behind(self, party_run_ids: set[str]) -> list[str]:
         """Wait until the sites hold nothing of these; return what they still hold then."""

@@ -241,6 +241,10 @@ class Place:
         if self.kind.replicas:
             self.database = OwnDatabase(self.folder / "postgres")
             arguments += ["--database-url", await self.database.start()]
+            # All replicas keep blobs at one place.
+            blobs = self.folder / "blobs"
+            blobs.mkdir()
+            arguments += ["--blob-url", blobs.as_uri()]
         else:
             state_dir = self.folder / "server"
             self.database = ServersDatabase(state_dir)

@@ -7,12 +7,11 @@ from typing import Self
 
 from tests.chaos.database import BROKEN, connect
 from tests.chaos.driver import Player
+from tests.chaos.images import ensure_python_image
 from tests.chaos.leftovers import remove_all
 from tests.chaos.place import Kind, Place
 from tests.chaos.schedule import Schedule
 from tests.chaos.steps import DiskLog, EngineLog
-from tests.engine import connect_or_skip
-from tests.images import ensure_busybox_image
 
 
 class PlaceScene:
@@ -27,7 +26,7 @@ class PlaceScene:
     async def __aenter__(self) -> Self:
         is_docker = self._place.kind.runtime == "docker"
         if is_docker:
-            await asyncio.to_thread(_ensure_image)
+            await asyncio.to_thread(ensure_python_image)
         self._open.callback(remove_all, self._place)
         await self._open.enter_async_context(self._place)
         witness = (EngineLog if is_docker else DiskLog)(self._place)
@@ -74,9 +73,3 @@ def _look(pid: int | None) -> str:
     except FileNotFoundError:
         return f"pid {pid} has gone"
     return f"pid {pid} is {'stopped' if state == 'T' else state}"
-
-
-def _ensure_image() -> None:
-    client = connect_or_skip()
-    ensure_busybox_image(client)
-    client.close()

@@ -1,39 +1,28 @@
-"""What runs at the sites: a shell that says that it ran, waits for its gate, and says its end."""
+"""The template of what runs at the sites, and the gates that it waits at."""
 
-import shlex
+import json
+import sys
+from pathlib import Path
 
+from tests.chaos.images import PYTHON_IMAGE
 from tests.chaos.place import PARTIES, Place
 from tests.chaos.schedule import Schedule
-from tests.images import BUSYBOX_IMAGE
 
 STOP_GRACE_S = 1
-
-_SCRIPT = """
-echo "$$" >> "$FEDFLOW_OUTPUT_DIR/starts"
-leave() {{ echo "$1" > "$FEDFLOW_OUTPUT_DIR/exit"; exit "$1"; }}
-{trap}
-while [ ! -e "$FEDFLOW_DATA_DIR/$FEDFLOW_TASK_ID" ]; do sleep 0.02; done
-case "$FEDFLOW_PARTY_ID" in {cases} esac
-"""
+_PROGRAM = Path(__file__).with_name("teller.py").read_text()
 
 
 def template(schedule: Schedule) -> dict[str, object]:
     """Return the SDK's arguments for a template."""
     work, limits = schedule.work, schedule.limits
-    if work.deaf:
-        trap = "trap '' TERM"
-    elif work.polite is not None:
-        trap = f"trap 'leave {work.polite}' TERM"
-    else:
-        trap = ""
-    cases = " ".join(
-        f"{shlex.quote(party)}) leave {code};;"
-        for party, code in zip(PARTIES, work.exit_codes, strict=True)
-    )
+    at_term = "deaf" if work.deaf else "" if work.polite is None else str(work.polite)
+    codes = json.dumps(dict(zip(PARTIES, work.exit_codes, strict=True)))
+    is_docker = schedule.kind.runtime == "docker"
+    python = "python3" if is_docker else sys.executable
     return {
-        "image_url": BUSYBOX_IMAGE if schedule.kind.runtime == "docker" else "ignored:1",
+        "image_url": PYTHON_IMAGE if is_docker else "ignored:1",
         "workdir": "",
-        "command": ["sh", "-c", _SCRIPT.format(trap=trap, cases=cases)],
+        "command": [python, "-I", "-S", "-c", _PROGRAM, codes, at_term],
         "stop_grace_s": STOP_GRACE_S,
         "retry": {
             "max_retries": schedule.repeats,

@@ -86,3 +86,9 @@ def test_an_extent_counts_the_lines_that_end_and_the_marks():
 def test_nothing_has_no_extent():
     with pytest.raises(BadLog):
         extent(b"")
+
+
+def test_an_extent_holds_all_times_also_of_a_clock_that_went_back():
+    items = [LogRecord(stream=LogStream.STDOUT, at_us=at_us, data=b"\n") for at_us in (7, 3, 9, 5)]
+    found = extent(framed(items))
+    assert (found.first_at_us, found.last_at_us) == (3, 9)

@@ -5,7 +5,10 @@ import pytest
 from flow_server.app import FlowServer
 from flow_server.settings import ServerSettings
 from flow_server_sdk import AsyncFlowServerSdk
+from tests.e2e.log_stage import stage
 from tests.memory_site import MemorySite
+
+__all__ = ["stage"]
 
 
 @pytest.fixture

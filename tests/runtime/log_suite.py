@@ -53,6 +53,32 @@ class LogBehaviour:
         await second.aclose()
         assert written(workload, LogStream.STDOUT) == b"before\nafter\n"
 
+    async def test_long_lines_and_any_bytes_that_nobody_heard_are_in_the_log_as_they_were(
+        self, harness
+    ):
+        zeros = "head -c {0} /dev/zero; echo; "
+        workload = logged(
+            harness,
+            f"echo before; {WAIT}{zeros.format(40_000)}echo b; printf '\\377\\r\\n\\n'; "
+            f"{zeros.format(32_768)}echo c; {zeros.format(16_384)}{zeros.format(16_383)}"
+            f"({zeros.format(16_385)}echo d) >&2; printf unfinished",
+        )
+        first = harness.new_runtime()
+        await first.open()
+        await started(first, workload)
+        await until(lambda: written(workload, LogStream.STDOUT) == b"before\n")
+        await first.aclose()
+        harness.release(workload.party_run_id)
+        await until(lambda: harness.ended(workload.party_run_id))
+        second = harness.new_runtime()
+        await second.open()
+        await second.remove(workload.party_run_id)
+        await second.aclose()
+        parts = [b"before\n", bytes(40_000), b"\nb\n\xff\r\n\n", bytes(32_768), b"\nc\n"]
+        parts += [bytes(16_384), b"\n", bytes(16_383), b"\nunfinished"]
+        assert written(workload, LogStream.STDOUT) == b"".join(parts)
+        assert written(workload, LogStream.STDERR) == bytes(16_385) + b"\nd\n"
+
     async def test_restarts_in_the_middle_of_writing_leave_neither_hole_nor_repeat(self, harness):
         workload = logged(harness, COUNT)
         runtime = harness.new_runtime()
@@ -68,3 +94,30 @@ class LogBehaviour:
         lines = b"".join(b"%d\n" % number for number in range(1, 201))
         for stream in (LogStream.STDOUT, LogStream.STDERR):
             assert written(workload, stream) == lines
+
+    async def test_a_limit_is_said_once_and_what_is_beyond_it_counted_once_also_over_restarts(
+        self, harness
+    ):
+        workload = dataclasses.replace(logged(harness, COUNT), log_max_bytes=1000)
+        runtime = harness.new_runtime()
+        await runtime.open()
+        await started(runtime, workload)
+        for _ in range(3):
+            await until(lambda: b"limit" in workload.log.read_bytes())
+            await runtime.aclose()
+            runtime = harness.new_runtime()
+            await runtime.open()
+        await exited(runtime, workload.party_run_id)
+        await runtime.remove(workload.party_run_id)
+        await runtime.aclose()
+        found = list(records(workload.log.read_bytes()))
+        marks = [record.data.decode() for record in found if record.stream is LogStream.MARK]
+        assert [mark for mark in marks if "dropped" not in mark] == [
+            "the log has reached its limit of 1000 bytes"
+        ]
+        lines = b"".join(b"%d\n" % number for number in range(1, 201))
+        for stream in (LogStream.STDOUT, LogStream.STDERR):
+            kept = written(workload, stream)
+            assert lines.startswith(kept)
+            said = [mark.split() for mark in marks if mark.endswith(stream.name.lower())]
+            assert sum(int(words[0]) for words in said) == len(lines) - len(kept)

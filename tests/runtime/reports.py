@@ -6,7 +6,7 @@ from typing import Self
 
 from party_agent.unit import SelfReport
 from party_agent.workload_api.host import ApiHost
-from tests.agent.fakes import make_spec
+from tests.agent.fakes import EVERYTHING, make_spec
 
 
 class Reports:
@@ -18,7 +18,7 @@ class Reports:
         self.says = SelfReport()
 
     async def __aenter__(self) -> Self:
-        await self._host.serve(make_spec(self._party_run_id), self._hear)
+        await self._host.serve(make_spec(self._party_run_id), self._hear, EVERYTHING)
         return self
 
     async def __aexit__(self, *_: object) -> None:

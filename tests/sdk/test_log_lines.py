@@ -158,3 +158,39 @@ def test_what_is_no_chunk_is_refused_without_being_unpacked_whole(data):
     )
     with pytest.raises(Internal, match="can't be read"):
         list(reader("a").take(bad))
+
+
+HOUR_US = 3_600_000_000
+
+
+def of_two_clocks():
+    """Chunks of site a and of site b, whose clock is an hour ahead: what each wrote, twice."""
+    early, later = [], []
+    for party, ahead_us in (("a", 0), ("b", HOUR_US)):
+        first = chunk(party, 0, (OUT, b"%s1\n" % party.encode()), at_us=1_000_000 + ahead_us)
+        early.append(first)
+        second = (OUT, b"%s2\n" % party.encode())
+        later.append(chunk(party, first.end, second, at_us=2_000_000 + ahead_us))
+    return early, later
+
+
+def test_a_site_whose_clock_is_an_hour_ahead_holds_nobody_back_who_follows():
+    lines = reader("a", "b")
+    for chunks in of_two_clocks():
+        got = [line for one in chunks for line in lines.take(one)]
+        got += lines.rest()
+        assert sorted(line.party for line in got) == ["site-a", "site-b"]
+
+
+def test_what_is_there_is_merged_by_each_site_s_own_clock_and_each_site_keeps_its_order():
+    early, later = of_two_clocks()
+    # As a server sends them: by the time that stands in them.
+    chunks = sorted([*early, *later], key=lambda one: one.first_at)
+    got = everything(reader("a", "b"), *chunks)
+    assert [line.text for line in got] == ["a1", "a2", "b1", "b2"]
+
+
+def test_since_goes_by_the_clock_of_the_site_that_wrote():
+    early, later = of_two_clocks()
+    got = everything(reader("a", "b", since=at_of(HOUR_US // 2)), *early, *later)
+    assert [line.text for line in got] == ["b1", "b2"]

@@ -115,11 +115,17 @@ class Containers:
             await self._engine.remove(sandbox_id)
         self._sandboxes.pop(party_run_id, None)
 
-    async def listen(self, containers: list[Json]) -> None:
-        """Write what these said while nobody listened, and what they say from now on."""
+    async def listen(self) -> list[Json]:
+        """Return all; what they said while nobody listened is written, and what they say now.
+
+        Streams that have ended broke off, or are as well read again.
+        """
+        containers = await self.all()
+        self._captures.forget_ended()
         for container in containers:
             if container["State"]["Running"]:
                 await self._captures.begin(container, again=True)
+        return containers
 
     async def aclose(self) -> None:
         """Listen no more."""

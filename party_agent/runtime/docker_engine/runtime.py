@@ -91,9 +91,8 @@ class DockerRuntime:
                 await self._engine.open()
                 await self._cages.open()
                 await self._events.open()
-                workloads = await self._containers.all()
+                workloads = await self._containers.listen()
                 self._watched = _running(workloads)
-                await self._containers.listen(workloads)
                 await self._pool.open(self._containers.adopt(workloads))
         except BaseException:
             await self.aclose()
@@ -268,7 +267,7 @@ class DockerRuntime:
 
     async def _reconcile(self) -> None:
         """Tell what ended while there was no event stream."""
-        running = _running(await self._containers.all())
+        running = _running(await self._containers.listen())
         for party_run_id in self._watched - running:
             self._ended(party_run_id)
         await self._pool.refresh()

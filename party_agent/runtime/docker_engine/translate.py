@@ -20,6 +20,7 @@ LABEL_SPEC = "io.fedflow.spec"
 LABEL_IMAGE = "io.fedflow.image"
 LABEL_LOG = "io.fedflow.log"
 LABEL_LOG_MAX_BYTES = "io.fedflow.log-max-bytes"
+LABEL_LOG_SITE_MAX_BYTES = "io.fedflow.log-site-max-bytes"
 
 ROLE_WORKLOAD = "workload"
 ROLE_SANDBOX = "sandbox"
@@ -36,8 +37,8 @@ def container_name(party_run_id: str) -> str:
 
 def spec_digest(workload: Workload, cage: Cage) -> str:
     """Return what tells two containers of one party-run id apart; the same in every process."""
-    # How much room a log gets changes with the site's other logs, and the container doesn't.
-    fixed = dataclasses.replace(workload, log_max_bytes=0)
+    # How much room a log gets is for the site to change, and the container stays the same.
+    fixed = dataclasses.replace(workload, log_max_bytes=0, log_site_max_bytes=0)
     made_of = [dataclasses.asdict(fixed), dataclasses.asdict(cage)]
     text = json.dumps(made_of, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -46,7 +47,11 @@ def spec_digest(workload: Workload, cage: Cage) -> str:
 def _log_labels(workload: Workload) -> dict[str, str]:
     if workload.log is None:
         return {}
-    return {LABEL_LOG: str(workload.log), LABEL_LOG_MAX_BYTES: str(workload.log_max_bytes)}
+    return {
+        LABEL_LOG: str(workload.log),
+        LABEL_LOG_MAX_BYTES: str(workload.log_max_bytes),
+        LABEL_LOG_SITE_MAX_BYTES: str(workload.log_site_max_bytes),
+    }
 
 
 def create_body(

@@ -11,7 +11,7 @@ import pytest
 
 from party_agent.unit import SelfReport
 from party_agent.workload_api.host import ApiHost
-from tests.agent.fakes import make_spec
+from tests.agent.fakes import EVERYTHING, make_spec
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -43,6 +43,7 @@ class Place:
     def __init__(self, path):
         self.path = path
         self.words = []
+        self.may_leave = EVERYTHING
         self.host = None
 
     async def open(self, *known):
@@ -50,7 +51,7 @@ class Place:
         await self.host.open(frozenset(known))
 
     async def serve(self, party_run_id="run1", **spec):
-        await self.host.serve(make_spec(party_run_id, **spec), self.words.append)
+        await self.host.serve(make_spec(party_run_id, **spec), self.words.append, self.may_leave)
 
     async def restart(self, *known):
         await self.host.aclose()

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from party_agent.policy.rules import MayLeave
 from party_agent.unit import SelfReport
 from party_agent.workload_api import http
 from tests.agent.fakes import until
@@ -237,3 +238,35 @@ async def test_a_workload_that_ended_has_no_directory_any_more(place):
     await place.host.end("run1")
     assert list((place.path / "api").iterdir()) == []
     assert list((place.path / "metrics").iterdir()) == []
+
+
+async def test_points_that_may_not_leave_are_taken_and_kept_nowhere(place):
+    place.may_leave = MayLeave(logs=True, metrics=False)
+    await place.serve()
+    points = [{"name": "secret", "value": 1}, {"name": "secret", "value": 2}]
+    answer = await place.post("/v1/metrics", {"points": points, "dropped": 3})
+    assert answer == (200, {"stored": 0, "dropped": 2})
+    await place.post("/v1/messages", {"text": "on"})
+    assert place.says.note == "on"
+    assert place.host._spools["run1"].is_told
+    kept = [path.read_bytes() for path in (place.path / "metrics" / "run1").iterdir()]
+    assert b"secret" not in b"".join(kept)
+
+
+async def test_sentences_that_may_not_leave_are_told_to_nobody_and_epochs_are(place):
+    place.may_leave = MayLeave(logs=False, metrics=True)
+    await place.serve()
+    assert (await place.post("/v1/messages", {"text": "secret"}))[0] == 204
+    await place.post("/v1/progress", {"epoch": 1})
+    assert place.says == SelfReport(current_epoch=1)
+
+
+async def test_no_more_points_leave_than_the_site_s_bytes(place):
+    place.may_leave = MayLeave(logs=True, metrics=True, metrics_max_bytes=1_000)
+    await place.serve()
+    stored = 0
+    for _ in range(50):
+        _, answer = await place.post("/v1/metrics", {"points": [{"name": "a", "value": 1}] * 3})
+        stored += answer["stored"]
+    assert 0 < stored < 100
+    assert (place.path / "metrics" / "run1" / "points").stat().st_size < 1_200
