@@ -130,6 +130,9 @@ NEW_TABLES = {
     "deleted_runs",
     "metric_heads",
     "metric_points",
+    "event_feed",
+    "webhooks",
+    "webhook_deliveries",
 }
 
 
