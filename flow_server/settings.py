@@ -67,6 +67,8 @@ class ServerSettings(BaseSettings):
     # them for ever. A task's newest run always stays.
     retention_days: float = Field(default=90, ge=0)
     retention_runs_per_task: int = Field(default=100, ge=0)
+    # Events are kept so long, also those of runs that are gone; 0 keeps them for ever.
+    retention_events_days: float = Field(default=30, ge=0)
     retention_sweep_s: float = Field(default=3600, gt=0)
     # What callers may do; docs/security.md says what each is against. The counts by address,
     # token and party are off with `insecure`; 0 turns one off.
@@ -86,6 +88,9 @@ class ServerSettings(BaseSettings):
     calls_per_address_at_once: int = Field(default=2000, ge=0)
     connects_per_party_per_min: float = Field(default=60, ge=0)
     wrong_enrolments_per_address_per_min: float = Field(default=30, ge=0)
+    # Watches of events that are open at once, at this replica.
+    event_watches: int = Field(default=1000, ge=1)
+    event_watches_per_user: int = Field(default=20, ge=1)
     http_connections: int = Field(default=200, ge=1)
     # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.
     oidc_issuer: str = ""

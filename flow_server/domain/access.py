@@ -157,7 +157,12 @@ _WRONG_KIND = {
     Who.PARTY: "only a party's agent may call this, with the party's certificate",
 }
 # Who may do for others what only an owner may.
-_HELPERS = {"template": "an admin", "task": "an operator", "webhook": "an operator", "token": "an admin"}
+_HELPERS = {
+    "template": "an admin",
+    "task": "an operator",
+    "webhook": "an operator",
+    "token": "an admin",
+}
 
 
 def _suffices(rule: Rule, caller: Caller) -> bool:

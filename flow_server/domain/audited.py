@@ -28,7 +28,7 @@ AUDITED: Mapping[str, Subject] = {
     "TaskService/Delete": Subject(kind="task", field="task_id"),
     "TaskService/Start": Subject(kind="task", field="task_id", also=("run_id",)),
     "TaskService/Stop": Subject(kind="task", field="task_id"),
-    "WebhookService/Create": Subject(kind="webhook", field="webhook_id", also=("url",)),
+    "WebhookService/Create": Subject(kind="webhook", field="webhook_id"),
     "WebhookService/Delete": Subject(kind="webhook", field="webhook_id"),
     "PartyService/Add": Subject(kind="party", field="federated_id"),
     "PartyService/Revoke": Subject(kind="party", field="federated_id"),

@@ -14,6 +14,7 @@ from flow_server.grpc_api.audit import AuditServicer
 from flow_server.grpc_api.auditing import Auditor
 from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.enrolment import EnrolmentServicer
+from flow_server.grpc_api.events import EventServicer
 from flow_server.grpc_api.intake import IntakeInterceptor
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.listener import Listener
@@ -40,6 +41,8 @@ from flow_wire import (
     audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    events_pb2,
+    events_pb2_grpc,
     logs_pb2,
     logs_pb2_grpc,
     metrics_pb2,
@@ -78,6 +81,7 @@ _SERVICES = (
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
     metrics_pb2.DESCRIPTOR.services_by_name["MetricService"],
+    events_pb2.DESCRIPTOR.services_by_name["EventService"],
     logs_pb2.DESCRIPTOR.services_by_name["LogService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
@@ -99,6 +103,7 @@ class Servicers:
     enrolment: EnrolmentServicer
     metrics: MetricServicer
     logs: LogServicer
+    events: EventServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -190,6 +195,7 @@ def _add(
     metrics_pb2_grpc.add_MetricServiceServicer_to_server(servicers.metrics, server)
     users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
+    events_pb2_grpc.add_EventServiceServicer_to_server(servicers.events, server)
     logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(

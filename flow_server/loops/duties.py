@@ -9,6 +9,8 @@ from flow_server.hub.registry import Registry
 from flow_server.services.absences import AbsenceService
 from flow_server.services.admissions import AdmissionService
 from flow_server.services.delivery import DeliveryService
+from flow_server.services.event_feed import EventFeed
+from flow_server.services.event_retention import EventRetentionService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
@@ -80,6 +82,14 @@ async def delete_old_runs(retention: RetentionService, *, every_s: float) -> Non
         await asyncio.sleep(every_s)
 
 
+async def delete_old_events(retention: EventRetentionService, *, every_s: float) -> None:
+    """Delete what is older than is to be kept."""
+    while True:
+        if deleted := await retention.sweep():
+            log.info("old_events_deleted", events=deleted)
+        await asyncio.sleep(every_s)
+
+
 async def note_token_uses(sign_in: SignIn, *, every_s: float) -> None:
     """Write down which tokens were used, in one statement for all."""
     while True:
@@ -92,6 +102,7 @@ async def listen_for_changes(
     *,
     delivery: DeliveryService,
     watches: Sequence[Watches],
+    feeds: Sequence[EventFeed],
     admissions: AdmissionService,
     sign_in: SignIn,
     registry: Registry,
@@ -105,6 +116,8 @@ async def listen_for_changes(
         sign_in.forget_all()
         for watched in watches:
             watched.wake_all()
+        for feed in feeds:
+            feed.wake()
         admissions.wake_all()
         on_listening()
 

@@ -25,8 +25,8 @@ class Page:
     """Events that follow one another, and where the next page begins.
 
     `is_last`: that was all there is to be told now. `held_back`: there are events that wait for
-    an open transaction. `deleted` is the newest event that was deleted, `next_transaction_id`
-    a number that no transaction had yet.
+    an open transaction. `deleted` is the newest event that was deleted, `oldest_open` the oldest
+    transaction that may still write, `next_transaction_id` one that no transaction had yet.
     """
 
     events: tuple[FeedEvent, ...]
@@ -35,6 +35,7 @@ class Page:
     held_back: bool
     deleted: Position
     feed_id: int
+    oldest_open: int
     next_transaction_id: int
 
 
@@ -172,6 +173,7 @@ async def page_after(
             transaction_id=first["deleted_transaction_id"], event_id=first["deleted_event_id"]
         ),
         feed_id=first["feed_id"],
+        oldest_open=first["xmin"],
         next_transaction_id=first["xmax"],
     )
 

@@ -1,7 +1,8 @@
 """The schema of the flow: what must never happen is forbidden here, each rule with a sentence.
 
-State columns move only by compare-and-set, and each move leaves a row in `events` (event_tables)
-in the same statement. Documents that are stored and read whole (spec, snapshot, inventory) are jsonb.
+State columns move only by compare-and-set, and each move leaves a row in `events` (see
+event_tables) in the same statement. Documents that are stored and read whole (spec, snapshot,
+inventory) are jsonb.
 """
 
 from sqlalchemy import (

@@ -140,18 +140,14 @@ def upgrade() -> None:
             server_default=sa.text("'0'"),
             nullable=False,
         ),
-        sa.Column(
-            "deleted_event_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("deleted_event_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "webhook_transaction_id",
             _TransactionId(),
             server_default=sa.text("'0'"),
             nullable=False,
         ),
-        sa.Column(
-            "webhook_event_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("webhook_event_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.CheckConstraint("only_row", name=op.f("ck_event_feed_only_row")),
         sa.CheckConstraint("feed_id BETWEEN 0 AND 4294967295", name=op.f("ck_event_feed_feed_id")),
         sa.PrimaryKeyConstraint("only_row", name=op.f("pk_event_feed")),
@@ -248,7 +244,9 @@ def downgrade() -> None:
     op.drop_table("webhook_deliveries")
     op.drop_table("webhooks")
     op.drop_table("event_feed")
-    op.execute("DELETE FROM events WHERE NOT EXISTS (SELECT FROM runs WHERE run_id = events.run_id)")
+    op.execute(
+        "DELETE FROM events WHERE NOT EXISTS (SELECT FROM runs WHERE run_id = events.run_id)"
+    )
     op.execute("DELETE FROM events WHERE side NOT IN ('state', 'status', 'desired')")
     op.drop_index("ix_events_transaction_id", "events")
     op.drop_constraint(op.f("ck_events_about"), "events")

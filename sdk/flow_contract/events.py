@@ -109,5 +109,3 @@ def check_event_request(request: EventRequest) -> None:
             "token: give one of token, from_beginning and since_run_id, not several",
             field="token",
         )
-
-

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66low_wire/webhooks.proto\x12\nfedflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x07Webhook\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0e\n\x06of_all\x18\x03 \x01(\x08\x12\x0f\n\x07task_id\x18\x04 \x01(\t\x12\x0b\n\x03url\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbd\x02\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nwebhook_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07next_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bgiven_up_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bhttp_status\x18\t \x01(\x05\x12\x0f\n\x07problem\x18\n \x01(\t\"T\n\x14\x43reateWebhookRequest\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0e\n\x06secret\x18\x03 \x01(\t\x12\x0e\n\x06of_all\x18\x04 \x01(\x08\"M\n\x15\x43reateWebhookResponse\x12$\n\x07webhook\x18\x01 \x01(\x0b\x32\x13.fedflow.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"=\n\x14ListWebhooksResponse\x12%\n\x08webhooks\x18\x01 \x03(\x0b\x32\x13.fedflow.v1.Webhook\"*\n\x14\x44\x65leteWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\"+\n\x15ListDeliveriesRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"B\n\x16ListDeliveriesResponse\x12(\n\ndeliveries\x18\x01 \x03(\x0b\x32\x14.fedflow.v1.Delivery2\xd2\x02\n\x0eWebhookService\x12M\n\x06\x43reate\x12 .fedflow.v1.CreateWebhookRequest\x1a!.fedflow.v1.CreateWebhookResponse\x12I\n\x04List\x12\x1f.fedflow.v1.ListWebhooksRequest\x1a .fedflow.v1.ListWebhooksResponse\x12M\n\x06\x44\x65lete\x12 .fedflow.v1.DeleteWebhookRequest\x1a!.fedflow.v1.DeleteWebhookResponse\x12W\n\x0eListDeliveries\x12!.fedflow.v1.ListDeliveriesRequest\x1a\".fedflow.v1.ListDeliveriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66low_wire/webhooks.proto\x12\nfedflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x07Webhook\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0e\n\x06of_all\x18\x03 \x01(\x08\x12\x0f\n\x07task_id\x18\x04 \x01(\t\x12\x0b\n\x03url\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbd\x02\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nwebhook_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07next_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bgiven_up_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bhttp_status\x18\t \x01(\x05\x12\x0f\n\x07problem\x18\n \x01(\t\"T\n\x14\x43reateWebhookRequest\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0e\n\x06secret\x18\x03 \x01(\t\x12\x0e\n\x06of_all\x18\x04 \x01(\x08\";\n\x15\x43reateWebhookResponse\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"=\n\x14ListWebhooksResponse\x12%\n\x08webhooks\x18\x01 \x03(\x0b\x32\x13.fedflow.v1.Webhook\"*\n\x14\x44\x65leteWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\"+\n\x15ListDeliveriesRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"B\n\x16ListDeliveriesResponse\x12(\n\ndeliveries\x18\x01 \x03(\x0b\x32\x14.fedflow.v1.Delivery2\xd2\x02\n\x0eWebhookService\x12M\n\x06\x43reate\x12 .fedflow.v1.CreateWebhookRequest\x1a!.fedflow.v1.CreateWebhookResponse\x12I\n\x04List\x12\x1f.fedflow.v1.ListWebhooksRequest\x1a .fedflow.v1.ListWebhooksResponse\x12M\n\x06\x44\x65lete\x12 .fedflow.v1.DeleteWebhookRequest\x1a!.fedflow.v1.DeleteWebhookResponse\x12W\n\x0eListDeliveries\x12!.fedflow.v1.ListDeliveriesRequest\x1a\".fedflow.v1.ListDeliveriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,19 +39,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEWEBHOOKREQUEST']._serialized_start=534
   _globals['_CREATEWEBHOOKREQUEST']._serialized_end=618
   _globals['_CREATEWEBHOOKRESPONSE']._serialized_start=620
-  _globals['_CREATEWEBHOOKRESPONSE']._serialized_end=697
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=699
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=720
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=722
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=783
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=785
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=827
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=829
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=852
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=854
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=897
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=899
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=965
-  _globals['_WEBHOOKSERVICE']._serialized_start=968
-  _globals['_WEBHOOKSERVICE']._serialized_end=1306
+  _globals['_CREATEWEBHOOKRESPONSE']._serialized_end=679
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=681
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=702
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=704
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=765
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=767
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=809
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=811
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=834
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=836
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=879
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=881
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=947
+  _globals['_WEBHOOKSERVICE']._serialized_start=950
+  _globals['_WEBHOOKSERVICE']._serialized_end=1288
 # @@protoc_insertion_point(module_scope)

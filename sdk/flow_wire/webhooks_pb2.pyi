@@ -62,12 +62,12 @@ class CreateWebhookRequest(_message.Message):
     def __init__(self, url: _Optional[str] = ..., task_id: _Optional[str] = ..., secret: _Optional[str] = ..., of_all: _Optional[bool] = ...) -> None: ...
 
 class CreateWebhookResponse(_message.Message):
-    __slots__ = ("webhook", "secret")
-    WEBHOOK_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("webhook_id", "secret")
+    WEBHOOK_ID_FIELD_NUMBER: _ClassVar[int]
     SECRET_FIELD_NUMBER: _ClassVar[int]
-    webhook: Webhook
+    webhook_id: str
     secret: str
-    def __init__(self, webhook: _Optional[_Union[Webhook, _Mapping]] = ..., secret: _Optional[str] = ...) -> None: ...
+    def __init__(self, webhook_id: _Optional[str] = ..., secret: _Optional[str] = ...) -> None: ...
 
 class ListWebhooksRequest(_message.Message):
     __slots__ = ()
