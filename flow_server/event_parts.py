@@ -32,7 +32,10 @@ def make_event_parts(database: Database, settings: ServerSettings) -> EventParts
         per_user=None if settings.insecure else settings.event_watches_per_user,
     )
     return EventParts(
-        servicer=EventServicer(EventWatchService(database, feed, watched, limits=limits)),
+        servicer=EventServicer(
+            EventWatchService(database, feed, watched, limits=limits),
+            stall_s=settings.event_stall_s,
+        ),
         feed=feed,
         watched=watched,
         retention=EventRetentionService(

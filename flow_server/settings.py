@@ -90,6 +90,8 @@ class ServerSettings(BaseSettings):
     wrong_enrolments_per_address_per_min: float = Field(default=30, ge=0)
     # Watches of events that are open at once, at this replica.
     event_watches: int = Field(default=1000, ge=1)
+    # How long a watcher may leave what it was sent unread.
+    event_stall_s: float = Field(default=60, gt=0)
     event_watches_per_user: int = Field(default=20, ge=1)
     http_connections: int = Field(default=200, ge=1)
     # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.

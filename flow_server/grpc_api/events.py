@@ -2,79 +2,88 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from typing import Self
+from collections.abc import AsyncGenerator, Iterator
 
+import grpc
+import structlog
 from grpc_status import rpc_status
 
+from flow_contract.errors import Exhausted, Kind
 from flow_server.grpc_api import callers
 from flow_server.grpc_api.context import Context
-from flow_server.services.event_watches import Batch, EventWatchService, MakeError
+from flow_server.services.event_watches import Batch, EventWatchService
 from flow_wire import events_pb2 as pb
 from flow_wire import events_pb2_grpc
 from flow_wire.codec.errors import encode_error
 from flow_wire.codec.events import decode_event_request, encode_event
 
-# How long a watcher with too much waiting has to read what it was sent before.
-_GRACE_S = 5.0
+log = structlog.get_logger()
+
+# How long a watcher may leave what it was sent unread.
+STALL_S = 60.0
 
 
 class EventServicer(events_pb2_grpc.EventServiceServicer):
     """See proto/events.proto for each call's errors."""
 
-    def __init__(self, watches: EventWatchService, *, grace_s: float = _GRACE_S) -> None:
+    def __init__(self, watches: EventWatchService, *, stall_s: float = STALL_S) -> None:
         self._watches = watches
-        self._grace_s = grace_s
+        self._stall_s = stall_s
 
     async def Watch(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
         calling = callers.calling()
-        with _Ending(context, self._grace_s) as ending:
-            async with contextlib.aclosing(
-                self._watches.watch(
-                    decode_event_request(request),
-                    caller=calling.caller,
-                    again=calling.again,
-                    on_drop=ending.begin,
-                )
-            ) as batches:
-                async for batch in batches:
+        stall = _Stall(context, self._stall_s)
+        async with contextlib.aclosing(
+            self._watches.watch(
+                decode_event_request(request), caller=calling.caller, again=calling.again
+            )
+        ) as batches:
+            async for batch in batches:
+                with stall.watched(batch.token):
                     yield _encode(batch)
 
 
-class _Ending:
-    """Ends a call whose write never ends: its own code does not come to it."""
+class _Stall:
+    """Ends a call whose write is not taken: its own code waits in that write, and can't."""
 
-    def __init__(self, context: Context, grace_s: float) -> None:
+    def __init__(self, context: Context, stall_s: float) -> None:
         self._context = context
-        self._grace_s = grace_s
-        self._timer: asyncio.TimerHandle | None = None
+        self._stall_s = stall_s
         self._ending: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> Self:
-        self._call = asyncio.current_task()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def begin(self, make_error: MakeError) -> None:
-        """End the call with this error, unless it ends by itself soon."""
+    @contextlib.contextmanager
+    def watched(self, token: str) -> Iterator[None]:
+        """Give the block so long, which sends what `token` goes on after."""
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._grace_s, self._end, make_error)
+        timer = loop.call_later(self._stall_s, self._end, asyncio.current_task(), token)
+        try:
+            yield
+        finally:
+            timer.cancel()
+        if self._ending is not None:
+            # It reads on, and the status is on its way behind what it was sent.
+            raise asyncio.CancelledError
 
-    def _end(self, make_error: MakeError) -> None:
-        self._ending = asyncio.create_task(self._abort(make_error))
+    def _end(self, call: asyncio.Task[None] | None, token: str) -> None:
+        error = Exhausted(
+            "this watch was ended because it did not read what it was sent; begin again with "
+            f"the last token that you have read, or {token} if you read all of it",
+            kind=Kind.REQUEST,
+            subject_id=token,
+            field="token",
+        )
+        log.warning("watcher_ended", stall_s=self._stall_s, peer=self._context.peer())
+        self._ending = asyncio.create_task(self._abort(rpc_status.to_status(encode_error(error))))
+        if call is not None:
+            # Told once it reads on, if it does; what the call holds is not kept for ever.
+            timer = asyncio.get_running_loop().call_later(self._stall_s, call.cancel)
+            self._ending.add_done_callback(lambda _: timer.cancel())
 
-    async def _abort(self, make_error: MakeError) -> None:
-        status = rpc_status.to_status(encode_error(make_error()))
-        # Told once the client reads on, if it ever does; what the call holds goes now.
+    async def _abort(self, status: grpc.Status) -> None:
         with contextlib.suppress(Exception):
             await self._context.abort_with_status(status)
-        if self._call is not None:
-            self._call.cancel()
 
 
 def _encode(batch: Batch) -> pb.WatchEventsResponse:

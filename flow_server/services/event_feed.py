@@ -26,7 +26,9 @@ HELD_BACK_WARNING_S = 30.0
 
 @dataclass(eq=False, kw_only=True)
 class Subscription:
-    """What waits for one watcher, `most` events at most: one more, and it is `dropped`.
+    """What waits for one watcher, `most` events at most: one more, and it is `overrun`.
+
+    Then nothing waits for it any more, and it reads on from the database.
 
     `position` is how far the feed has come, wanted or not. `news` is set when there is anything
     to take, or the end.
@@ -36,20 +38,18 @@ class Subscription:
     wants: Callable[[FeedEvent], bool]
     news: asyncio.Event
     most: int
-    on_drop: Callable[[], None] = lambda: None
-    dropped: bool = False
+    overrun: bool = False
     _waiting: list[FeedEvent] = field(default_factory=list)
 
     def offer(self, new: Sequence[FeedEvent], position: Position) -> None:
         """Take what comes after `self.position` and is wanted."""
         wanted = [each for each in new if each.position > self.position and self.wants(each)]
         self.position = max(self.position, position)
-        if self.dropped or not wanted:
+        if self.overrun or not wanted:
             return
         if len(self._waiting) + len(wanted) > self.most:
-            self.dropped = True
+            self.overrun = True
             self._waiting.clear()
-            self.on_drop()
         else:
             self._waiting += wanted
         self.news.set()

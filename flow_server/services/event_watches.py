@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from flow_contract.access import Caller, CallerKind
 from flow_contract.errors import Conflict, Exhausted, InvalidArgument, Kind
@@ -17,13 +16,10 @@ from flow_server.services.watches import Watches
 from flow_server.storage import events, runs
 from flow_server.storage.database import Database
 
-# Makes the error that a watcher which does not read is told.
-MakeError: TypeAlias = Callable[[], Exhausted]
-
 _PAGE = 500
 _METHOD = "EventService/Watch"
 HEARTBEAT_S = 30.0
-# What may wait for a watcher that does not read.
+# What may wait for a watcher; who is further back reads from the database.
 MOST_WAITING = 1000
 
 
@@ -59,7 +55,7 @@ class _Watch:
             self.caller, event.event, event.owner
         )
 
-    async def batch(self, found: list[FeedEvent], position: Position) -> Batch:
+    async def batch(self, found: Sequence[FeedEvent], position: Position) -> Batch:
         """Return what may be told now, and move to `position`. Raises Unauthenticated, Forbidden.
 
         The caller is asked for anew: it may be less than it was when the events came.
@@ -75,16 +71,6 @@ class _Watch:
     def token(self) -> str:
         """The place up to which everything was told."""
         return token_of(self.feed_id, self.position)
-
-    def dropped(self) -> Exhausted:
-        """Return the error of a watcher that does not read."""
-        return Exhausted(
-            "this watch was ended because it did not read what it was sent; begin again with "
-            f"the token {self.token}, nothing is lost",
-            kind=Kind.REQUEST,
-            subject_id=self.token,
-            field="token",
-        )
 
 
 class EventWatchService:
@@ -114,19 +100,18 @@ class EventWatchService:
         *,
         caller: Caller,
         again: Callable[[], Awaitable[Caller]],
-        on_drop: Callable[[MakeError], None] = lambda _: None,
     ) -> AsyncGenerator[Batch, None]:
         """Yield an empty batch that says where it begins, then what happens, for ever.
 
         Each event once, in one order. A batch without events comes every `heartbeat_s` or so.
-        `again` says who the caller is by now. `on_drop` is told at the moment when too much
-        waits for who reads, with what makes the error that reading on would raise.
+        `again` says who the caller is by now. Nothing piles up here for who reads slowly: it is
+        read from the database as it is asked for.
 
         Raises:
             InvalidArgument: a field lies outside its range, or the token is of another feed.
             NotFound: no such run to begin with.
             Conflict: events after the token were deleted.
-            Exhausted: too many watches, or this one did not read.
+            Exhausted: too many watches.
             Unauthenticated, Forbidden: the caller may not watch any more.
             Unavailable: this replica is leaving, or its database can't answer.
         """
@@ -136,30 +121,26 @@ class EventWatchService:
         with self._place(caller), self._watched.watching("", caller, news):
             await self._begin(watch)
             yield await watch.batch([], watch.position)
-            subscription: Subscription | None = None
-            try:
-                while subscription is None:
-                    page = await self._page(watch)
-                    if page.is_last:
-                        # In this very moment: what comes from now on must come to it.
-                        subscription = self._subscribed(watch, page.position, news, on_drop)
-                    if page.events or subscription is not None:
-                        yield await watch.batch(list(page.events), page.position)
-                    else:
-                        watch.position = page.position
-                while True:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(self._heartbeat_s):
-                            await news.wait()
-                    news.clear()
-                    self._watched.require_open()
-                    if subscription.dropped:
-                        raise watch.dropped()
-                    position = subscription.position
-                    yield await watch.batch(subscription.take(), position)
-            finally:
-                if subscription is not None:
-                    self._feed.unsubscribe(subscription)
+            while True:
+                page = await self._page(watch)
+                # In this very moment: what comes from now on must come to it.
+                live = self._subscribed(watch, page.position, news) if page.is_last else None
+                try:
+                    if page.events or live is not None:
+                        yield await watch.batch(page.events, page.position)
+                    watch.position = page.position
+                    while live is not None and not live.overrun:
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(self._heartbeat_s):
+                                await news.wait()
+                        news.clear()
+                        self._watched.require_open()
+                        if not live.overrun:
+                            position = live.position
+                            yield await watch.batch(live.take(), position)
+                finally:
+                    if live is not None:
+                        self._feed.unsubscribe(live)
 
     async def _begin(self, watch: _Watch) -> None:
         request = watch.request
@@ -193,18 +174,13 @@ class EventWatchService:
         return page
 
     def _subscribed(
-        self,
-        watch: _Watch,
-        position: Position,
-        news: asyncio.Event,
-        on_drop: Callable[[MakeError], None],
+        self, watch: _Watch, position: Position, news: asyncio.Event
     ) -> Subscription | None:
         subscription = Subscription(
             position=position,
             wants=watch.wants,
             news=news,
             most=self._most_waiting,
-            on_drop=lambda: on_drop(watch.dropped),
         )
         return subscription if self._feed.subscribe(subscription) else None
 

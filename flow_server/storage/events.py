@@ -39,32 +39,35 @@ class Page:
     next_transaction_id: int
 
 
+# The page is found first, by the index, and then told whose it is.
 _PAGE = """
-    SELECT feed.feed_id, feed.deleted_transaction_id, feed.deleted_event_id,
-           now_is.xmin, now_is.xmax, page.*,
-           EXISTS (SELECT FROM events WHERE transaction_id >= now_is.xmin) AS held_back
-    FROM event_feed AS feed
-    CROSS JOIN (
-      SELECT pg_snapshot_xmin(shot) AS xmin, pg_snapshot_xmax(shot) AS xmax
-      FROM pg_current_snapshot() AS shot
-    ) AS now_is
-    LEFT JOIN LATERAL (
-      SELECT events.event_id, events.transaction_id, events.side, events.from_value,
-             events.to_value, events.reason, events.at, events.run_id, events.party_run_id,
-             coalesce(events.task_id, runs.task_id) AS task_id,
-             coalesce(events.federated_id, party_runs.federated_id) AS federated_id,
-             coalesce(events.owner, tasks.owner) AS owner
-      FROM events
-      -- What these say is written into the event when they are deleted.
-      LEFT JOIN runs ON runs.run_id = events.run_id
-      LEFT JOIN tasks ON tasks.task_id = runs.task_id
-      LEFT JOIN party_runs ON party_runs.party_run_id = events.party_run_id
-      WHERE (events.transaction_id, events.event_id)
+    WITH now_is AS MATERIALIZED (
+      SELECT feed.*, pg_snapshot_xmin(shot) AS xmin, pg_snapshot_xmax(shot) AS xmax,
+             coalesce((SELECT transaction_id FROM events
+                       ORDER BY transaction_id DESC, event_id DESC LIMIT 1)
+                      >= pg_snapshot_xmin(shot), false) AS held_back
+      FROM event_feed AS feed, pg_current_snapshot() AS shot
+    ), page AS MATERIALIZED (
+      SELECT * FROM events
+      WHERE (transaction_id, event_id)
             > (CAST(CAST(:transaction_id AS text) AS xid8), :event_id)
-        AND events.transaction_id < now_is.xmin {narrowed}
-      ORDER BY events.transaction_id, events.event_id
+        AND transaction_id < (SELECT xmin FROM now_is) {narrowed}
+      ORDER BY transaction_id, event_id
       LIMIT :most
-    ) AS page ON true
+    )
+    SELECT now_is.feed_id, now_is.deleted_transaction_id, now_is.deleted_event_id,
+           now_is.xmin, now_is.xmax, now_is.held_back,
+           page.event_id, page.transaction_id, page.side, page.from_value, page.to_value,
+           page.reason, page.at, page.run_id, page.party_run_id,
+           coalesce(page.task_id, runs.task_id) AS task_id,
+           coalesce(page.federated_id, party_runs.federated_id) AS federated_id,
+           coalesce(page.owner, tasks.owner) AS owner
+    FROM now_is
+    LEFT JOIN page ON true
+    -- What these say is written into the event when they are deleted.
+    LEFT JOIN runs ON runs.run_id = page.run_id
+    LEFT JOIN tasks ON tasks.task_id = runs.task_id
+    LEFT JOIN party_runs ON party_runs.party_run_id = page.party_run_id
     ORDER BY page.transaction_id, page.event_id
 """
 # Only what an index helps with; the rest of a filter is the domain's.

@@ -11,8 +11,8 @@ from flow_wire import events_pb2_grpc
 class RawWatch:
     """One stream; `events` is what was read, `token` where it goes on."""
 
-    def __init__(self, address, **request):
-        self._channel = grpc.aio.insecure_channel(address)
+    def __init__(self, address, *, options=(), **request):
+        self._channel = grpc.aio.insecure_channel(address, options=options)
         stub = events_pb2_grpc.EventServiceStub(self._channel)
         self.call = stub.Watch(pb.WatchEventsRequest(**request))
         self.events = []
