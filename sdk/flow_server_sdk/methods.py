@@ -5,6 +5,7 @@ from typing import Any
 
 from flow_wire import (
     audit_pb2,
+    events_pb2,
     logs_pb2,
     metrics_pb2,
     parties_pb2,
@@ -93,6 +94,11 @@ REVOKE_TOKEN = _user("RevokeToken", users_pb2.RevokeTokenResponse)
 WHO_AM_I = _user("WhoAmI", users_pb2.WhoAmIResponse)
 LIST_AUDIT = Method(
     path="/fedflow.v1.AuditService/List", response=audit_pb2.ListAuditResponse, repeatable=True
+)
+WATCH_EVENTS = Method(
+    path="/fedflow.v1.EventService/Watch",
+    response=events_pb2.WatchEventsResponse,
+    repeatable=True,
 )
 READ_LOGS = Method(
     path="/fedflow.v1.LogService/Read", response=logs_pb2.ReadLogsResponse, repeatable=True
