@@ -132,6 +132,7 @@ class Parts:
             audit=AuditServicer(audit),
             logs=logs.servicer,
             events=events.servicer,
+            webhooks=events.webhooks,
         )
 
         def changed_identity(subject: str) -> None:
@@ -144,7 +145,7 @@ class Parts:
 
         def observed(task_id: str) -> None:
             watches.wake(task_id)
-            events.feed.wake()
+            events.wake()
 
         def make_listener() -> Listener:
             return Listener(
@@ -164,8 +165,9 @@ class Parts:
             "logs": logs.pushes.run,
             "delivery": delivery.run,
             "events": events.feed.run,
+            "webhooks": events.sender.run,
             "event_retention": lambda: delete_old_events(
-                events.retention, every_s=settings.retention_sweep_s
+                events.retention, events.sender, every_s=settings.retention_sweep_s
             ),
             "leases": lambda: renew_leases(
                 parties, registry, admissions, vigil, every_s=settings.lease_renewal_s

@@ -93,6 +93,10 @@ class ServerSettings(BaseSettings):
     # How long a watcher may leave what it was sent unread.
     event_stall_s: float = Field(default=60, gt=0)
     event_watches_per_user: int = Field(default=20, ge=1)
+    # Hosts, addresses and networks that webhooks may lead to although they are not public, and
+    # by plain http too; a JSON list.
+    webhook_allowed: tuple[str, ...] = ()
+    webhook_timeout_s: float = Field(default=10, gt=0, le=30)
     http_connections: int = Field(default=200, ge=1)
     # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.
     oidc_issuer: str = ""
@@ -168,6 +172,8 @@ _VARIABLES = frozenset(
         "reconnects_per_s",
         "sweep_s",
         "retention_sweep_s",
+        "webhook_allowed",
+        "webhook_timeout_s",
         "shutdown_grace_s",
     }
 )

@@ -34,6 +34,7 @@ from flow_server.grpc_api.transport import (
     users_credentials,
 )
 from flow_server.grpc_api.users import UserServicer
+from flow_server.grpc_api.webhooks import WebhookServicer
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
@@ -57,6 +58,8 @@ from flow_wire import (
     templates_pb2_grpc,
     users_pb2,
     users_pb2_grpc,
+    webhooks_pb2,
+    webhooks_pb2_grpc,
 )
 
 _OPTIONS = (
@@ -82,6 +85,7 @@ _SERVICES = (
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
     metrics_pb2.DESCRIPTOR.services_by_name["MetricService"],
     events_pb2.DESCRIPTOR.services_by_name["EventService"],
+    webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"],
     logs_pb2.DESCRIPTOR.services_by_name["LogService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
@@ -104,6 +108,7 @@ class Servicers:
     metrics: MetricServicer
     logs: LogServicer
     events: EventServicer
+    webhooks: WebhookServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -195,6 +200,7 @@ def _add(
     metrics_pb2_grpc.add_MetricServiceServicer_to_server(servicers.metrics, server)
     users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
+    webhooks_pb2_grpc.add_WebhookServiceServicer_to_server(servicers.webhooks, server)
     events_pb2_grpc.add_EventServiceServicer_to_server(servicers.events, server)
     logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -17,6 +17,7 @@ from flow_server.services.retries import RetryService
 from flow_server.services.sign_in import SignIn
 from flow_server.services.vigil import Vigil
 from flow_server.services.watches import Watches
+from flow_server.services.webhook_sending import WebhookSender
 from flow_server.storage.changes import Listener
 from flow_server.storage.embedded import EmbeddedPostgres
 
@@ -82,11 +83,14 @@ async def delete_old_runs(retention: RetentionService, *, every_s: float) -> Non
         await asyncio.sleep(every_s)
 
 
-async def delete_old_events(retention: EventRetentionService, *, every_s: float) -> None:
+async def delete_old_events(
+    retention: EventRetentionService, sender: WebhookSender, *, every_s: float
+) -> None:
     """Delete what is older than is to be kept."""
     while True:
         if deleted := await retention.sweep():
             log.info("old_events_deleted", events=deleted)
+        await sender.delete_ended()
         await asyncio.sleep(every_s)
 
 

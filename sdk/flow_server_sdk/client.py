@@ -13,6 +13,7 @@ from flow_server_sdk.calls.parties import PartyCalls
 from flow_server_sdk.calls.tasks import TaskCalls
 from flow_server_sdk.calls.templates import TemplateCalls
 from flow_server_sdk.calls.users import UserCalls
+from flow_server_sdk.calls.webhooks import WebhookCalls
 from flow_server_sdk.drivers import AsyncDriver, BlockingDriver
 from flow_server_sdk.log_lines import LogLine
 from flow_server_sdk.scripts import Link
@@ -60,6 +61,7 @@ class FlowServerSdk:
         self.event: EventCalls[Answer, Iterator[Event]] = EventCalls(
             self._driver.run, link, self._driver.iterate
         )
+        self.webhook: WebhookCalls[Answer] = WebhookCalls(self._driver.run, link)
         self.audit: AuditCalls[Answer] = AuditCalls(self._driver.run, link)
 
     def close(self) -> None:
@@ -105,6 +107,7 @@ class AsyncFlowServerSdk:
         self.event: EventCalls[AnswerLater, AsyncIterator[Event]] = EventCalls(
             self._driver.run, link, self._driver.iterate
         )
+        self.webhook: WebhookCalls[AnswerLater] = WebhookCalls(self._driver.run, link)
         self.audit: AuditCalls[AnswerLater] = AuditCalls(self._driver.run, link)
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ from flow_wire import (
     tasks_pb2,
     templates_pb2,
     users_pb2,
+    webhooks_pb2,
 )
 from tests.sdk.scripted_server import ALL_METHODS
 
@@ -109,6 +110,7 @@ def test_every_method_is_in_the_proto_with_this_reply(method: Method):
             events_pb2,
             logs_pb2,
             metrics_pb2,
+            webhooks_pb2,
         )
         for found in file.DESCRIPTOR.services_by_name.values()
         if found.full_name == service
