@@ -1,7 +1,7 @@
-"""The schema of events: every move of a state, and the order in which it is told.
+"""The schema of what is told to who watches: every move of a state, in one order.
 
-Events outlive what they are about: when a run or task goes, what they say of it is written into
-them first. What happens to tasks and parties the database notes itself, whoever writes them.
+The database fills it in itself, whoever writes, also code that is older: from `events`, which
+go with their run while these stay, and from what happens to tasks and parties.
 """
 
 from typing import Any
@@ -41,28 +41,26 @@ ischema_names["xid8"] = TransactionId
 
 _OF_RUNS = [Side.STATE, Side.STATUS, Side.DESIRED, Side.RETRY]
 
-events = Table(
-    "events",
+feed_events = Table(
+    "feed_events",
     metadata,
     Column("event_id", BigInteger, Identity(), primary_key=True),
     # Of the transaction that wrote it: events are read in this order, up to the oldest
-    # transaction that may still write some. Also what code before it writes has one.
+    # transaction that may still write some.
     Column(
         "transaction_id",
         TransactionId(),
         nullable=False,
         server_default=text("pg_current_xact_id()"),
     ),
-    # No foreign key: an event outlives its run. Null for what happens to tasks and parties.
+    # No foreign keys: an event outlives what it is about. Null is what it isn't about.
     Column("run_id", Text),
-    # Null for a move of the run itself.
     Column("party_run_id", Text),
-    # Of a run's event these three are null as long as the run is there, which knows them.
     Column("task_id", Text),
     Column("federated_id", Text),
+    # Of the task.
     Column("owner", Text),
-    # Which side moved: 'state' and 'status' are observed, 'desired' is the users' side; the
-    # others are in flow_contract.events.
+    # Which side moved: see flow_contract.events.
     Column("side", Text, nullable=False),
     # Null for the first value.
     Column("from_value", Text),
@@ -70,14 +68,13 @@ events = Table(
     Column("reason", Text, nullable=False, server_default=text("'none'")),
     set_at_insert("at"),
     CheckConstraint(one_of("side", Side), name="side"),
-    # An event is a move.
-    CheckConstraint("from_value IS DISTINCT FROM to_value", name="moves"),
     # A run's sides are a run's, all others are a task's or a party's.
     CheckConstraint(f"({one_of('side', _OF_RUNS)}) = (run_id IS NOT NULL)", name="subject"),
     CheckConstraint("num_nulls(run_id, task_id, federated_id) < 3", name="about"),
-    Index("ix_events_run_id", "run_id", "event_id"),
+    # Where a run begins.
+    Index("ix_feed_events_run_id", "run_id", "event_id"),
     # The order of reading.
-    Index("ix_events_transaction_id", "transaction_id", "event_id"),
+    Index("ix_feed_events_transaction_id", "transaction_id", "event_id"),
 )
 
 event_feed = Table(
@@ -97,43 +94,42 @@ event_feed = Table(
     CheckConstraint("feed_id BETWEEN 0 AND 4294967295", name="feed_id"),
 )
 
-_KEEP_RUN = """
-CREATE FUNCTION events_outlive_their_run() RETURNS trigger LANGUAGE plpgsql AS
+_TELL = """
+CREATE FUNCTION tell_events() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  UPDATE events SET task_id = OLD.task_id,
-    owner = (SELECT owner FROM tasks WHERE tasks.task_id = OLD.task_id),
-    federated_id = (SELECT federated_id FROM party_runs
-                    WHERE party_runs.party_run_id = events.party_run_id)
-  WHERE events.run_id = OLD.run_id AND events.task_id IS NULL;
-  RETURN OLD;
+  INSERT INTO feed_events (run_id, party_run_id, task_id, federated_id, owner, side, from_value,
+                           to_value, reason, at)
+  SELECT made.run_id, made.party_run_id, runs.task_id, party_runs.federated_id, tasks.owner,
+         made.side, made.from_value, made.to_value, made.reason, made.at
+  FROM made
+  JOIN runs ON runs.run_id = made.run_id
+  JOIN tasks ON tasks.task_id = runs.task_id
+  LEFT JOIN party_runs ON party_runs.party_run_id = made.party_run_id
+  ORDER BY made.event_id;
+  RETURN NULL;
 END $$;
 """
-_KEEP_RUN_TRIGGER = """
-CREATE TRIGGER events_outlive_their_run BEFORE DELETE ON runs
-FOR EACH ROW EXECUTE FUNCTION events_outlive_their_run();
+_TELL_TRIGGER = """
+CREATE TRIGGER tell_events AFTER INSERT ON events
+REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION tell_events();
 """
-_KEEP_TASK = """
-CREATE FUNCTION events_outlive_their_task() RETURNS trigger LANGUAGE plpgsql AS
+_TASK_GONE = """
+CREATE FUNCTION note_deleted_task() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  UPDATE events SET task_id = OLD.task_id, owner = OLD.owner,
-    federated_id = (SELECT federated_id FROM party_runs
-                    WHERE party_runs.party_run_id = events.party_run_id)
-  FROM runs
-  WHERE runs.task_id = OLD.task_id AND events.run_id = runs.run_id AND events.task_id IS NULL;
-  INSERT INTO events (task_id, owner, side, from_value, to_value)
+  INSERT INTO feed_events (task_id, owner, side, from_value, to_value)
   VALUES (OLD.task_id, OLD.owner, 'existence', 'created', 'deleted');
   PERFORM pg_notify('fedflow_events', '');
-  RETURN OLD;
+  RETURN NULL;
 END $$;
 """
-_KEEP_TASK_TRIGGER = """
-CREATE TRIGGER events_outlive_their_task BEFORE DELETE ON tasks
-FOR EACH ROW EXECUTE FUNCTION events_outlive_their_task();
+_TASK_GONE_TRIGGER = """
+CREATE TRIGGER note_deleted_task AFTER DELETE ON tasks
+FOR EACH ROW EXECUTE FUNCTION note_deleted_task();
 """
 _NEW_TASK = """
 CREATE FUNCTION note_new_task() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  INSERT INTO events (task_id, owner, side, to_value)
+  INSERT INTO feed_events (task_id, owner, side, to_value)
   VALUES (NEW.task_id, NEW.owner, 'existence', 'created');
   PERFORM pg_notify('fedflow_events', '');
   RETURN NULL;
@@ -155,12 +151,12 @@ $$ DECLARE
     THEN 'draining' ELSE 'accepting' END;
 BEGIN
   IF was IS DISTINCT FROM becomes THEN
-    INSERT INTO events (federated_id, side, from_value, to_value)
+    INSERT INTO feed_events (federated_id, side, from_value, to_value)
     VALUES (NEW.federated_id, 'connection', was, becomes);
     PERFORM pg_notify('fedflow_events', '');
   END IF;
   IF worked <> works THEN
-    INSERT INTO events (federated_id, side, from_value, to_value)
+    INSERT INTO feed_events (federated_id, side, from_value, to_value)
     VALUES (NEW.federated_id, 'work', worked, works);
     PERFORM pg_notify('fedflow_events', '');
   END IF;
@@ -175,7 +171,7 @@ FOR EACH ROW EXECUTE FUNCTION note_party();
 _REVOKED = """
 CREATE FUNCTION note_revoked_parties() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  INSERT INTO events (federated_id, side, to_value)
+  INSERT INTO feed_events (federated_id, side, to_value)
   SELECT DISTINCT now_so.federated_id, 'identity', 'revoked'
   FROM now_so JOIN before USING (serial)
   WHERE now_so.revoked_at IS NOT NULL AND before.revoked_at IS NULL;
@@ -190,10 +186,10 @@ FOR EACH STATEMENT EXECUTE FUNCTION note_revoked_parties();
 """
 # After the whole schema: the triggers stand on one table and fill another.
 for _statement in (
-    _KEEP_RUN,
-    _KEEP_RUN_TRIGGER,
-    _KEEP_TASK,
-    _KEEP_TASK_TRIGGER,
+    _TELL,
+    _TELL_TRIGGER,
+    _TASK_GONE,
+    _TASK_GONE_TRIGGER,
     _NEW_TASK,
     _NEW_TASK_TRIGGER,
     _PARTY,

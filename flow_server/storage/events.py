@@ -39,16 +39,15 @@ class Page:
     next_transaction_id: int
 
 
-# The page is found first, by the index, and then told whose it is.
 _PAGE = """
     WITH now_is AS MATERIALIZED (
       SELECT feed.*, pg_snapshot_xmin(shot) AS xmin, pg_snapshot_xmax(shot) AS xmax,
-             coalesce((SELECT transaction_id FROM events
+             coalesce((SELECT transaction_id FROM feed_events
                        ORDER BY transaction_id DESC, event_id DESC LIMIT 1)
                       >= pg_snapshot_xmin(shot), false) AS held_back
       FROM event_feed AS feed, pg_current_snapshot() AS shot
     ), page AS MATERIALIZED (
-      SELECT * FROM events
+      SELECT * FROM feed_events
       WHERE (transaction_id, event_id)
             > (CAST(CAST(:transaction_id AS text) AS xid8), :event_id)
         AND transaction_id < (SELECT xmin FROM now_is) {narrowed}
@@ -59,29 +58,19 @@ _PAGE = """
            now_is.xmin, now_is.xmax, now_is.held_back,
            page.event_id, page.transaction_id, page.side, page.from_value, page.to_value,
            page.reason, page.at, page.run_id, page.party_run_id,
-           coalesce(page.task_id, runs.task_id) AS task_id,
-           coalesce(page.federated_id, party_runs.federated_id) AS federated_id,
-           coalesce(page.owner, tasks.owner) AS owner
-    FROM now_is
-    LEFT JOIN page ON true
-    -- What these say is written into the event when they are deleted.
-    LEFT JOIN runs ON runs.run_id = page.run_id
-    LEFT JOIN tasks ON tasks.task_id = runs.task_id
-    LEFT JOIN party_runs ON party_runs.party_run_id = page.party_run_id
+           page.task_id, page.federated_id, page.owner
+    FROM now_is LEFT JOIN page ON true
     ORDER BY page.transaction_id, page.event_id
 """
-# Only what an index helps with; the rest of a filter is the domain's.
+# What leaves little of much; the rest of a filter is the domain's.
 _NARROWED = {
-    "run_id": "AND events.run_id = :run_id",
-    "task_ids": """
-        AND (events.task_id = ANY(CAST(:task_ids AS text[]))
-             OR events.run_id IN (SELECT run_id FROM runs
-                                  WHERE runs.task_id = ANY(CAST(:task_ids AS text[]))))""",
+    "run_id": "AND run_id = :run_id",
+    "task_ids": "AND task_id = ANY(CAST(:task_ids AS text[]))",
 }
 
 _BEFORE_RUN = Statement(
     """
-    SELECT transaction_id, event_id FROM events WHERE run_id = :run_id
+    SELECT transaction_id, event_id FROM feed_events WHERE run_id = :run_id
     ORDER BY transaction_id, event_id LIMIT 1
     """
 )
@@ -89,7 +78,7 @@ _BEFORE_RUN = Statement(
 _DELETE_OLDER = text(
     """
     WITH oldest AS (
-      SELECT transaction_id, event_id, at FROM events
+      SELECT transaction_id, event_id, at FROM feed_events
       WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
         -- What webhooks have not seen yet stays.
         AND (transaction_id, event_id)
@@ -99,12 +88,12 @@ _DELETE_OLDER = text(
       SELECT transaction_id, event_id FROM oldest WHERE at >= now() - :age
       ORDER BY transaction_id, event_id LIMIT 1
     ), gone AS (
-      DELETE FROM events USING oldest
-      WHERE events.event_id = oldest.event_id
+      DELETE FROM feed_events USING oldest
+      WHERE feed_events.event_id = oldest.event_id
         AND (NOT EXISTS (SELECT FROM young)
              OR (oldest.transaction_id, oldest.event_id)
                 < (SELECT transaction_id, event_id FROM young))
-      RETURNING events.transaction_id, events.event_id
+      RETURNING feed_events.transaction_id, feed_events.event_id
     ), newest AS (
       SELECT transaction_id, event_id FROM gone
       ORDER BY transaction_id DESC, event_id DESC LIMIT 1
@@ -123,11 +112,11 @@ _ADOPT = text(
     WITH other AS (
       SELECT webhook_transaction_id, webhook_event_id FROM event_feed
       WHERE webhook_transaction_id > pg_snapshot_xmax(pg_current_snapshot())
-         OR EXISTS (SELECT FROM events
+         OR EXISTS (SELECT FROM feed_events
                     WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
       FOR UPDATE
     ), anew AS (
-      UPDATE events SET transaction_id = pg_current_xact_id() FROM other
+      UPDATE feed_events SET transaction_id = pg_current_xact_id() FROM other
     ), hooks AS (
       UPDATE webhooks SET transaction_id = pg_current_xact_id() FROM other
     )
@@ -136,7 +125,7 @@ _ADOPT = text(
         deleted_transaction_id = '0', deleted_event_id = 0,
         webhook_transaction_id = pg_current_xact_id(),
         webhook_event_id = (
-          SELECT coalesce(max(event_id), 0) FROM events
+          SELECT coalesce(max(event_id), 0) FROM feed_events
           WHERE (transaction_id, event_id)
                 <= (other.webhook_transaction_id, other.webhook_event_id))
     FROM other

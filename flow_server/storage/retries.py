@@ -22,10 +22,11 @@ _CALL_OFF = text(
       UPDATE runs SET retry_at = NULL, moved_at = now(),
                       message = concat_ws(' ', nullif(message, ''), CAST(:note AS text))
       WHERE run_id = :run_id AND retry_at IS NOT NULL
-      RETURNING run_id
+      RETURNING run_id, task_id
     )
-    INSERT INTO events (run_id, side, from_value, to_value)
-    SELECT run_id, 'retry', 'due', 'called_off' FROM called_off
+    INSERT INTO feed_events (run_id, task_id, owner, side, from_value, to_value)
+    SELECT run_id, task_id, owner, 'retry', 'due', 'called_off'
+    FROM called_off JOIN tasks USING (task_id)
     """
 )
 

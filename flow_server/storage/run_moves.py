@@ -75,9 +75,11 @@ _MOVE = Statement(
       WHERE from_desired <> desired
       UNION ALL
       SELECT run_id, party_run_id, 'desired', from_value, desired, cause FROM redirected
-      UNION ALL
-      SELECT run_id, NULL, 'retry', NULL, 'due', 'none' FROM moved
-      WHERE from_status <> status AND retry_at IS NOT NULL
+    ), told AS (
+      INSERT INTO feed_events (run_id, task_id, owner, side, to_value)
+      SELECT moved.run_id, task_id, owner, 'retry', 'due'
+      FROM moved JOIN runs USING (run_id) JOIN tasks USING (task_id)
+      WHERE from_status <> moved.status AND moved.retry_at IS NOT NULL
     )
     SELECT run_id, pg_notify(:desired_channel, run_id) FROM redirected GROUP BY run_id
     UNION ALL

@@ -1,8 +1,7 @@
 """The schema of the flow: what must never happen is forbidden here, each rule with a sentence.
 
-State columns move only by compare-and-set, and each move leaves a row in `events` (see
-event_tables) in the same statement. Documents that are stored and read whole (spec, snapshot,
-inventory) are jsonb.
+State columns move only by compare-and-set, and each move leaves a row in `events` in the same
+statement. Documents that are stored and read whole (spec, snapshot, inventory) are jsonb.
 """
 
 from sqlalchemy import (
@@ -190,6 +189,26 @@ party_runs = Table(
         "federated_id",
         postgresql_where=text("finished_at IS NULL"),
     ),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", BigInteger, Identity(), primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    # Null for a move of the run itself.
+    Column("party_run_id", Text),
+    # Which column moved: 'state' and 'status' are observed, 'desired' is the users' side.
+    Column("side", Text, nullable=False),
+    # Null for the first value.
+    Column("from_value", Text),
+    Column("to_value", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("'none'")),
+    set_at_insert("at"),
+    CheckConstraint("side IN ('state', 'status', 'desired')", name="side"),
+    # An event is a move.
+    CheckConstraint("from_value IS DISTINCT FROM to_value", name="moves"),
+    Index("ix_events_run_id", "run_id", "event_id"),
 )
 
 parties = Table(

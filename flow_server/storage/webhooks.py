@@ -22,7 +22,7 @@ _MAKE = Statement(
     WITH feed AS (
       SELECT webhook_transaction_id, webhook_event_id FROM event_feed FOR UPDATE SKIP LOCKED
     ), page AS MATERIALIZED (
-      SELECT * FROM events
+      SELECT * FROM feed_events
       WHERE (transaction_id, event_id)
             > (SELECT webhook_transaction_id, webhook_event_id FROM feed)
         AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
@@ -32,7 +32,7 @@ _MAKE = Statement(
       SELECT replace(gen_random_uuid()::text, '-', ''), webhooks.webhook_id, page.event_id,
              jsonb_build_object(
                'type', 'run.ended', 'event_id', page.event_id,
-               'task_id', coalesce(page.task_id, runs.task_id), 'task_name', tasks.name,
+               'task_id', page.task_id, 'task_name', tasks.name,
                'run_id', page.run_id, 'run_number', runs.number, 'status', page.to_value,
                'reason', page.reason, 'message', runs.message, 'at', page.at,
                'will_be_retried', runs.retry_at IS NOT NULL)::text
@@ -42,8 +42,8 @@ _MAKE = Statement(
       JOIN webhooks
         ON webhooks.transaction_id <= page.transaction_id
         AND (webhooks.task_id IS NULL
-             OR webhooks.task_id = coalesce(page.task_id, runs.task_id))
-        AND (webhooks.of_all OR webhooks.owner = coalesce(page.owner, tasks.owner))
+             OR webhooks.task_id = page.task_id)
+        AND (webhooks.of_all OR webhooks.owner = page.owner)
       WHERE page.side = 'status' AND page.to_value = ANY(CAST(:final AS text[]))
         AND NOT EXISTS (SELECT FROM users
                         WHERE users.name = webhooks.owner AND users.disabled_at IS NOT NULL)

@@ -15,43 +15,42 @@ class _TransactionId(UserDefinedType[int]):
         return "xid8"
 
 
-_KEEP_RUN = """
-CREATE FUNCTION events_outlive_their_run() RETURNS trigger LANGUAGE plpgsql AS
+_TELL = """
+CREATE FUNCTION tell_events() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  UPDATE events SET task_id = OLD.task_id,
-    owner = (SELECT owner FROM tasks WHERE tasks.task_id = OLD.task_id),
-    federated_id = (SELECT federated_id FROM party_runs
-                    WHERE party_runs.party_run_id = events.party_run_id)
-  WHERE events.run_id = OLD.run_id AND events.task_id IS NULL;
-  RETURN OLD;
+  INSERT INTO feed_events (run_id, party_run_id, task_id, federated_id, owner, side, from_value,
+                           to_value, reason, at)
+  SELECT made.run_id, made.party_run_id, runs.task_id, party_runs.federated_id, tasks.owner,
+         made.side, made.from_value, made.to_value, made.reason, made.at
+  FROM made
+  JOIN runs ON runs.run_id = made.run_id
+  JOIN tasks ON tasks.task_id = runs.task_id
+  LEFT JOIN party_runs ON party_runs.party_run_id = made.party_run_id
+  ORDER BY made.event_id;
+  RETURN NULL;
 END $$;
 """
-_KEEP_RUN_TRIGGER = """
-CREATE TRIGGER events_outlive_their_run BEFORE DELETE ON runs
-FOR EACH ROW EXECUTE FUNCTION events_outlive_their_run();
+_TELL_TRIGGER = """
+CREATE TRIGGER tell_events AFTER INSERT ON events
+REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION tell_events();
 """
-_KEEP_TASK = """
-CREATE FUNCTION events_outlive_their_task() RETURNS trigger LANGUAGE plpgsql AS
+_TASK_GONE = """
+CREATE FUNCTION note_deleted_task() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  UPDATE events SET task_id = OLD.task_id, owner = OLD.owner,
-    federated_id = (SELECT federated_id FROM party_runs
-                    WHERE party_runs.party_run_id = events.party_run_id)
-  FROM runs
-  WHERE runs.task_id = OLD.task_id AND events.run_id = runs.run_id AND events.task_id IS NULL;
-  INSERT INTO events (task_id, owner, side, from_value, to_value)
+  INSERT INTO feed_events (task_id, owner, side, from_value, to_value)
   VALUES (OLD.task_id, OLD.owner, 'existence', 'created', 'deleted');
   PERFORM pg_notify('fedflow_events', '');
-  RETURN OLD;
+  RETURN NULL;
 END $$;
 """
-_KEEP_TASK_TRIGGER = """
-CREATE TRIGGER events_outlive_their_task BEFORE DELETE ON tasks
-FOR EACH ROW EXECUTE FUNCTION events_outlive_their_task();
+_TASK_GONE_TRIGGER = """
+CREATE TRIGGER note_deleted_task AFTER DELETE ON tasks
+FOR EACH ROW EXECUTE FUNCTION note_deleted_task();
 """
 _NEW_TASK = """
 CREATE FUNCTION note_new_task() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  INSERT INTO events (task_id, owner, side, to_value)
+  INSERT INTO feed_events (task_id, owner, side, to_value)
   VALUES (NEW.task_id, NEW.owner, 'existence', 'created');
   PERFORM pg_notify('fedflow_events', '');
   RETURN NULL;
@@ -73,12 +72,12 @@ $$ DECLARE
     THEN 'draining' ELSE 'accepting' END;
 BEGIN
   IF was IS DISTINCT FROM becomes THEN
-    INSERT INTO events (federated_id, side, from_value, to_value)
+    INSERT INTO feed_events (federated_id, side, from_value, to_value)
     VALUES (NEW.federated_id, 'connection', was, becomes);
     PERFORM pg_notify('fedflow_events', '');
   END IF;
   IF worked <> works THEN
-    INSERT INTO events (federated_id, side, from_value, to_value)
+    INSERT INTO feed_events (federated_id, side, from_value, to_value)
     VALUES (NEW.federated_id, 'work', worked, works);
     PERFORM pg_notify('fedflow_events', '');
   END IF;
@@ -93,7 +92,7 @@ FOR EACH ROW EXECUTE FUNCTION note_party();
 _REVOKED = """
 CREATE FUNCTION note_revoked_parties() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-  INSERT INTO events (federated_id, side, to_value)
+  INSERT INTO feed_events (federated_id, side, to_value)
   SELECT DISTINCT now_so.federated_id, 'identity', 'revoked'
   FROM now_so JOIN before USING (serial)
   WHERE now_so.revoked_at IS NOT NULL AND before.revoked_at IS NULL;
@@ -112,24 +111,33 @@ _NOW = sa.text("pg_current_xact_id()")
 
 
 def upgrade() -> None:
-    # Whatever is there counts as written now: the order of its numbers stays.
-    op.add_column(
-        "events", sa.Column("transaction_id", _TransactionId(), server_default=_NOW, nullable=False)
+    op.create_table(
+        "feed_events",
+        sa.Column("event_id", sa.BigInteger(), sa.Identity(), nullable=False),
+        sa.Column("transaction_id", _TransactionId(), server_default=_NOW, nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("party_run_id", sa.Text(), nullable=True),
+        sa.Column("task_id", sa.Text(), nullable=True),
+        sa.Column("federated_id", sa.Text(), nullable=True),
+        sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("side", sa.Text(), nullable=False),
+        sa.Column("from_value", sa.Text(), nullable=True),
+        sa.Column("to_value", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default=sa.text("'none'"), nullable=False),
+        sa.Column(
+            "at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.CheckConstraint(f"side IN ({_SIDES})", name=op.f("ck_feed_events_side")),
+        sa.CheckConstraint(
+            f"(side IN ({_RUN_SIDES})) = (run_id IS NOT NULL)", name=op.f("ck_feed_events_subject")
+        ),
+        sa.CheckConstraint(
+            "num_nulls(run_id, task_id, federated_id) < 3", name=op.f("ck_feed_events_about")
+        ),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_feed_events")),
     )
-    op.add_column("events", sa.Column("task_id", sa.Text(), nullable=True))
-    op.add_column("events", sa.Column("federated_id", sa.Text(), nullable=True))
-    op.add_column("events", sa.Column("owner", sa.Text(), nullable=True))
-    op.alter_column("events", "run_id", nullable=True)
-    op.drop_constraint(op.f("fk_events_run_id"), "events")
-    op.drop_constraint(op.f("ck_events_side"), "events")
-    op.create_check_constraint(op.f("ck_events_side"), "events", f"side IN ({_SIDES})")
-    op.create_check_constraint(
-        op.f("ck_events_subject"), "events", f"(side IN ({_RUN_SIDES})) = (run_id IS NOT NULL)"
-    )
-    op.create_check_constraint(
-        op.f("ck_events_about"), "events", "num_nulls(run_id, task_id, federated_id) < 3"
-    )
-    op.create_index("ix_events_transaction_id", "events", ["transaction_id", "event_id"])
+    op.create_index("ix_feed_events_run_id", "feed_events", ["run_id", "event_id"])
+    op.create_index("ix_feed_events_transaction_id", "feed_events", ["transaction_id", "event_id"])
     op.create_table(
         "event_feed",
         sa.Column("only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
@@ -217,10 +225,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("delivered_at IS NULL AND given_up_at IS NULL"),
     )
     for statement in (
-        _KEEP_RUN,
-        _KEEP_RUN_TRIGGER,
-        _KEEP_TASK,
-        _KEEP_TASK_TRIGGER,
+        _TELL,
+        _TELL_TRIGGER,
+        _TASK_GONE,
+        _TASK_GONE_TRIGGER,
         _NEW_TASK,
         _NEW_TASK_TRIGGER,
         _PARTY,
@@ -236,28 +244,12 @@ def downgrade() -> None:
         ("certificates", "note_revoked_parties"),
         ("parties", "note_party"),
         ("tasks", "note_new_task"),
-        ("tasks", "events_outlive_their_task"),
-        ("runs", "events_outlive_their_run"),
+        ("tasks", "note_deleted_task"),
+        ("events", "tell_events"),
     ):
         op.execute(f"DROP TRIGGER {name} ON {table}")
         op.execute(f"DROP FUNCTION {name}()")
     op.drop_table("webhook_deliveries")
     op.drop_table("webhooks")
     op.drop_table("event_feed")
-    op.execute(
-        "DELETE FROM events WHERE NOT EXISTS (SELECT FROM runs WHERE run_id = events.run_id)"
-    )
-    op.execute("DELETE FROM events WHERE side NOT IN ('state', 'status', 'desired')")
-    op.drop_index("ix_events_transaction_id", "events")
-    op.drop_constraint(op.f("ck_events_about"), "events")
-    op.drop_constraint(op.f("ck_events_subject"), "events")
-    op.drop_constraint(op.f("ck_events_side"), "events")
-    op.create_check_constraint(
-        op.f("ck_events_side"), "events", "side IN ('state', 'status', 'desired')"
-    )
-    op.create_foreign_key(
-        op.f("fk_events_run_id"), "events", "runs", ["run_id"], ["run_id"], ondelete="CASCADE"
-    )
-    op.alter_column("events", "run_id", nullable=False)
-    for column in ("owner", "federated_id", "task_id", "transaction_id"):
-        op.drop_column("events", column)
+    op.drop_table("feed_events")

@@ -131,6 +131,7 @@ NEW_TABLES = {
     "metric_heads",
     "metric_points",
     "event_feed",
+    "feed_events",
     "webhooks",
     "webhook_deliveries",
 }

@@ -47,6 +47,6 @@ async def rows_in_order(engine):
     """The ids of all events, in the order in which they are to be told."""
     async with engine.connect() as connection:
         found = await connection.exec_driver_sql(
-            "SELECT event_id FROM events ORDER BY transaction_id, event_id"
+            "SELECT event_id FROM feed_events ORDER BY transaction_id, event_id"
         )
         return list(found.scalars())

@@ -63,7 +63,7 @@ async def test_a_retry_that_is_called_off_ends_the_watch(sdk, connect):
     await agent.report(item.spec.party_run_id, PartyRunState.FAILED, reason=Reason.RUNTIME_ERROR)
     async with asyncio.timeout(30):
         async for event in watch:
-            if (event.side, event.to_value) == ("retry", "due"):
+            if (event.side, event.to_value) == ("status", "Failed"):
                 await sdk.task.stop(task_id)
     assert event.to_value == "called_off"
 
@@ -119,7 +119,7 @@ async def test_a_token_older_than_what_is_kept_says_to_begin_anew(sdk, engine):
         await connection.exec_driver_sql(
             "UPDATE event_feed SET deleted_transaction_id = transaction_id,"
             " deleted_event_id = event_id"
-            " FROM (SELECT * FROM events ORDER BY event_id OFFSET 2 LIMIT 1) AS gone"
+            " FROM (SELECT * FROM feed_events ORDER BY event_id OFFSET 2 LIMIT 1) AS gone"
         )
     with pytest.raises(Conflict, match="begin anew"):
         await anext(sdk.event.watch(token=first.token))

@@ -107,7 +107,7 @@ async def test_parties_tell_of_connection_draining_and_resuming(sdk, connect, wa
 async def test_who_commits_late_is_not_jumped_over(sdk, watch, engine):
     watching = await watch()
     insert = (
-        "INSERT INTO events (federated_id, side, to_value) VALUES ('{}', 'work', 'draining')"
+        "INSERT INTO feed_events (federated_id, side, to_value) VALUES ('{}', 'work', 'draining')"
         " RETURNING event_id"
     )
     async with engine.connect() as early, engine.connect() as late:
@@ -132,7 +132,8 @@ async def test_what_was_rolled_back_is_never_told(sdk, watch, engine):
     watching = await watch()
     async with engine.connect() as connection:
         await connection.exec_driver_sql(
-            "INSERT INTO events (federated_id, side, to_value) VALUES ('x', 'work', 'draining')"
+            "INSERT INTO feed_events (federated_id, side, to_value)"
+            " VALUES ('x', 'work', 'draining')"
         )
         await connection.rollback()
     await make_task(sdk, ONE)

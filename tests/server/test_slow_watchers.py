@@ -14,7 +14,7 @@ BATCH, TIMES = 400, 40
 MANY = BATCH * TIMES
 FLOOD = text(
     """
-    INSERT INTO events (federated_id, side, to_value)
+    INSERT INTO feed_events (federated_id, side, to_value)
     SELECT repeat('x', 50) || n, 'work', 'draining' FROM generate_series(1, :batch) AS n
     """
 )
