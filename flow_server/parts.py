@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from flow_contract.errors import Kind, Unavailable
 from flow_server.accounts import authenticator_of
+from flow_server.event_parts import make_event_parts
 from flow_server.grpc_api.agents import AgentServicer
 from flow_server.grpc_api.audit import AuditServicer
 from flow_server.grpc_api.auditing import Auditor
@@ -24,6 +25,7 @@ from flow_server.grpc_api.users import UserServicer
 from flow_server.identities import Material, utc_now
 from flow_server.log_parts import make_log_parts
 from flow_server.loops.duties import (
+    delete_old_events,
     delete_old_runs,
     listen_for_changes,
     note_token_uses,
@@ -88,6 +90,7 @@ class Parts:
         logs = self._logs = make_log_parts(
             database, blobs, settings, metrics, tasks_watched=watches
         )
+        events = self._events = make_event_parts(database, settings)
         parties = self._parties = CountedParties(
             metrics, database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
@@ -137,6 +140,8 @@ class Parts:
             users=UserServicer(UserService(database), TokenService(database)),
             audit=AuditServicer(audit),
             logs=logs.servicer,
+            events=events.servicer,
+            webhooks=events.webhooks,
         )
 
         def changed_identity(subject: str) -> None:
@@ -144,15 +149,21 @@ class Parts:
             sign_in.changed(subject)
             watches.wake_caller(subject)
             logs.watched.wake_caller(subject)
+            events.watched.wake_caller(subject)
             admissions.wake(subject)
+
+        def observed(task_id: str) -> None:
+            watches.wake(task_id)
+            events.wake()
 
         def make_listener() -> Listener:
             return Listener(
                 address,
                 on_desired=delivery.wake_run,
-                on_observed=watches.wake,
+                on_observed=observed,
                 on_identity=changed_identity,
                 on_logs=logs.watched.wake,
+                on_events=lambda _: events.feed.wake(),
             )
 
         def done(loop: str) -> Callable[[], None]:
@@ -167,6 +178,14 @@ class Parts:
             "audit": audit.run,
             "logs": logs.pushes.run,
             "delivery": delivery.run,
+            "events": events.feed.run,
+            "webhooks": events.sender.run,
+            "event_retention": lambda: delete_old_events(
+                events.retention,
+                events.sender,
+                every_s=settings.retention_sweep_s,
+                done=done("event_retention"),
+            ),
             "leases": lambda: renew_leases(
                 parties,
                 registry,
@@ -187,7 +206,8 @@ class Parts:
             "changes": lambda: listen_for_changes(
                 make_listener,
                 delivery=delivery,
-                watches=(watches, logs.watched),
+                watches=(watches, logs.watched, events.watched),
+                feeds=(events.feed,),
                 admissions=admissions,
                 sign_in=sign_in,
                 registry=registry,
@@ -206,6 +226,7 @@ class Parts:
             Unavailable("the server is shutting down; dial again", kind=Kind.SERVER)
         )
         self._watches.close()
+        self._events.watched.close()
         self._logs.close()
 
     async def check_ready(self) -> None:

@@ -68,6 +68,8 @@ class ServerSettings(BaseSettings):
     # them for ever. A task's newest run always stays.
     retention_days: float = Field(default=90, ge=0)
     retention_runs_per_task: int = Field(default=100, ge=0)
+    # Events are kept so long, also those of runs that are gone; 0 keeps them for ever.
+    retention_events_days: float = Field(default=30, ge=0)
     retention_sweep_s: float = Field(default=3600, gt=0)
     # What callers may do; docs/security.md says what each is against. The counts by address,
     # token and party are off with `insecure`; 0 turns one off.
@@ -87,6 +89,15 @@ class ServerSettings(BaseSettings):
     calls_per_address_at_once: int = Field(default=2000, ge=0)
     connects_per_party_per_min: float = Field(default=60, ge=0)
     wrong_enrolments_per_address_per_min: float = Field(default=30, ge=0)
+    # Watches of events that are open at once, at this replica.
+    event_watches: int = Field(default=1000, ge=1)
+    # How long a watcher may leave what it was sent unread.
+    event_stall_s: float = Field(default=60, gt=0)
+    event_watches_per_user: int = Field(default=20, ge=1)
+    # Hosts, addresses and networks that webhooks may lead to although they are not public, and
+    # by plain http too; a JSON list.
+    webhook_allowed: tuple[str, ...] = ()
+    webhook_timeout_s: float = Field(default=10, gt=0, le=30)
     http_connections: int = Field(default=200, ge=1)
     # An OpenID Connect provider whose tokens are accepted too, if they are for this audience.
     oidc_issuer: str = ""
@@ -172,6 +183,12 @@ _VARIABLES = frozenset(
         "reconnects_per_s",
         "sweep_s",
         "retention_sweep_s",
+        "retention_events_days",
+        "event_watches",
+        "event_watches_per_user",
+        "event_stall_s",
+        "webhook_allowed",
+        "webhook_timeout_s",
         "shutdown_grace_s",
     }
 )

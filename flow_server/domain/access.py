@@ -57,6 +57,7 @@ _MANAGE = _right(Right.MANAGE)
 _CHANGE_TEMPLATE = _own(Right.RUN, "template", Right.MANAGE)
 _SEE_TASK = _own(Right.READ, "task", Right.READ_ALL)
 _CHANGE_TASK = _own(Right.RUN, "task", Right.MANAGE)
+_USE_WEBHOOK = _own(Right.RUN, "webhook", Right.OPERATE, Right.MANAGE)
 
 RULES: dict[str, Rule] = {
     "TemplateService/Create": _RUN,
@@ -75,6 +76,11 @@ RULES: dict[str, Rule] = {
     "RunService/Get": _SEE_TASK,
     "RunService/List": _SEE_TASK,
     "MetricService/List": _SEE_TASK,
+    "EventService/Watch": _SEE_TASK,
+    "WebhookService/Create": _USE_WEBHOOK,
+    "WebhookService/List": _USE_WEBHOOK,
+    "WebhookService/Delete": _USE_WEBHOOK,
+    "WebhookService/ListDeliveries": _USE_WEBHOOK,
     "PartyService/List": _READ,
     "PartyService/Get": _READ,
     "PartyService/Drain": _OPERATE,
@@ -151,7 +157,12 @@ _WRONG_KIND = {
     Who.PARTY: "only a party's agent may call this, with the party's certificate",
 }
 # Who may do for others what only an owner may.
-_HELPERS = {"template": "an admin", "task": "an operator", "token": "an admin"}
+_HELPERS = {
+    "template": "an admin",
+    "task": "an operator",
+    "webhook": "an operator",
+    "token": "an admin",
+}
 
 
 def _suffices(rule: Rule, caller: Caller) -> bool:

@@ -15,6 +15,7 @@ from flow_server.grpc_api.audit import AuditServicer
 from flow_server.grpc_api.auditing import Auditor
 from flow_server.grpc_api.authentication import Entrance
 from flow_server.grpc_api.enrolment import EnrolmentServicer
+from flow_server.grpc_api.events import EventServicer
 from flow_server.grpc_api.intake import IntakeInterceptor
 from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.listener import Listener
@@ -36,6 +37,7 @@ from flow_server.grpc_api.transport import (
     users_credentials,
 )
 from flow_server.grpc_api.users import UserServicer
+from flow_server.grpc_api.webhooks import WebhookServicer
 from flow_wire import (
     agents_pb2,
     agents_pb2_grpc,
@@ -43,6 +45,8 @@ from flow_wire import (
     audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    events_pb2,
+    events_pb2_grpc,
     logs_pb2,
     logs_pb2_grpc,
     metrics_pb2,
@@ -57,6 +61,8 @@ from flow_wire import (
     templates_pb2_grpc,
     users_pb2,
     users_pb2_grpc,
+    webhooks_pb2,
+    webhooks_pb2_grpc,
 )
 
 _OPTIONS = (
@@ -81,6 +87,8 @@ _SERVICES = (
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"],
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
     metrics_pb2.DESCRIPTOR.services_by_name["MetricService"],
+    events_pb2.DESCRIPTOR.services_by_name["EventService"],
+    webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"],
     logs_pb2.DESCRIPTOR.services_by_name["LogService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
@@ -102,6 +110,8 @@ class Servicers:
     enrolment: EnrolmentServicer
     metrics: MetricServicer
     logs: LogServicer
+    events: EventServicer
+    webhooks: WebhookServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -201,6 +211,8 @@ def _add(
     metrics_pb2_grpc.add_MetricServiceServicer_to_server(servicers.metrics, server)
     users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
+    webhooks_pb2_grpc.add_WebhookServiceServicer_to_server(servicers.webhooks, server)
+    events_pb2_grpc.add_EventServiceServicer_to_server(servicers.events, server)
     logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(

@@ -9,12 +9,15 @@ from flow_server.hub.registry import Registry
 from flow_server.services.absences import AbsenceService
 from flow_server.services.admissions import AdmissionService
 from flow_server.services.delivery import DeliveryService
+from flow_server.services.event_feed import EventFeed
+from flow_server.services.event_retention import EventRetentionService
 from flow_server.services.parties import PartyService
 from flow_server.services.retention import RetentionService
 from flow_server.services.retries import RetryService
 from flow_server.services.sign_in import SignIn
 from flow_server.services.vigil import Vigil
 from flow_server.services.watches import Watches
+from flow_server.services.webhook_sending import WebhookSender
 from flow_server.storage.changes import Listener
 from flow_server.storage.embedded import EmbeddedPostgres
 
@@ -92,6 +95,22 @@ async def delete_old_runs(
         await asyncio.sleep(every_s)
 
 
+async def delete_old_events(
+    retention: EventRetentionService,
+    sender: WebhookSender,
+    *,
+    every_s: float,
+    done: Callable[[], None],
+) -> None:
+    """Delete what is older than is to be kept."""
+    while True:
+        if deleted := await retention.sweep():
+            log.info("old_events_deleted", events=deleted)
+        await sender.delete_ended()
+        done()
+        await asyncio.sleep(every_s)
+
+
 async def note_token_uses(sign_in: SignIn, *, every_s: float, done: Callable[[], None]) -> None:
     """Write down which tokens were used, in one statement for all."""
     while True:
@@ -105,6 +124,7 @@ async def listen_for_changes(
     *,
     delivery: DeliveryService,
     watches: Sequence[Watches],
+    feeds: Sequence[EventFeed],
     admissions: AdmissionService,
     sign_in: SignIn,
     registry: Registry,
@@ -118,6 +138,8 @@ async def listen_for_changes(
         sign_in.forget_all()
         for watched in watches:
             watched.wake_all()
+        for feed in feeds:
+            feed.wake()
         admissions.wake_all()
         on_listening()
 

@@ -1,6 +1,14 @@
 """Every table of the schema: who needs the whole asks here, so that none is forgotten."""
 
-from flow_server.storage import columns, identity_tables, log_tables, metric_tables, tables
+from flow_server.storage import (
+    columns,
+    event_tables,
+    identity_tables,
+    log_tables,
+    metric_tables,
+    tables,
+    webhook_tables,
+)
 
 metadata = columns.metadata
 TABLES = (
@@ -9,6 +17,8 @@ TABLES = (
     tables.runs,
     tables.party_runs,
     tables.events,
+    event_tables.feed_events,
+    event_tables.event_feed,
     tables.parties,
     tables.compatibility,
     identity_tables.users,
@@ -21,4 +31,6 @@ TABLES = (
     log_tables.logs,
     log_tables.log_chunks,
     log_tables.deleted_runs,
+    webhook_tables.webhooks,
+    webhook_tables.webhook_deliveries,
 )

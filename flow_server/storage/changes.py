@@ -19,6 +19,8 @@ OBSERVED_CHANNEL = "fedflow_observed"
 IDENTITY_CHANNEL = "fedflow_identity"
 # Runs of which more was written down than before.
 LOGS_CHANNEL = "fedflow_logs"
+# Events that nobody else is told of: of tasks and parties, by the triggers that write them.
+EVENTS_CHANNEL = "fedflow_events"
 
 # Also how often a connection that has nothing to say is asked.
 _ANSWER_TIMEOUT_S = 10.0
@@ -52,6 +54,7 @@ class Listener:
         on_observed: Callable[[str], None],
         on_identity: Callable[[str], None],
         on_logs: Callable[[str], None],
+        on_events: Callable[[str], None] = lambda _: None,
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> None:
         self._address = address
@@ -61,6 +64,7 @@ class Listener:
             OBSERVED_CHANNEL: on_observed,
             IDENTITY_CHANNEL: on_identity,
             LOGS_CHANNEL: on_logs,
+            EVENTS_CHANNEL: on_events,
         }
 
     async def listen(self, on_listening: Callable[[], None]) -> None:

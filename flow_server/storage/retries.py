@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.reasons import known
@@ -15,6 +15,20 @@ from flow_server.storage.database import Connection
 from flow_server.storage.documents import to_retry_policy, to_snapshot
 from flow_server.storage.runs import Repeat
 from flow_server.storage.tables import party_runs, runs
+
+_CALL_OFF = text(
+    """
+    WITH called_off AS (
+      UPDATE runs SET retry_at = NULL, moved_at = now(),
+                      message = concat_ws(' ', nullif(message, ''), CAST(:note AS text))
+      WHERE run_id = :run_id AND retry_at IS NOT NULL
+      RETURNING run_id, task_id
+    )
+    INSERT INTO feed_events (run_id, task_id, owner, side, from_value, to_value)
+    SELECT run_id, task_id, owner, 'retry', 'due', 'called_off'
+    FROM called_off JOIN tasks USING (task_id)
+    """
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +116,4 @@ async def mark_repeated(connection: Connection, run_id: str) -> None:
 
 async def call_off(connection: Connection, run_id: str, note: str) -> None:
     """Say that the run is not repeated after all; `note` says why, for people."""
-    await connection.execute(
-        update(runs)
-        .where(runs.c.run_id == run_id)
-        .values(
-            retry_at=None,
-            moved_at=func.now(),
-            message=func.concat_ws(" ", func.nullif(runs.c.message, ""), note),
-        )
-    )
+    await connection.execute(_CALL_OFF, {"run_id": run_id, "note": note})

@@ -58,7 +58,7 @@ _MOVE = Statement(
         AND (new.desired = wanted.desired
              OR (new.desired, wanted.desired) IN (SELECT held, aimed FROM desires))
       RETURNING new.run_id, wanted.from_status, wanted.from_desired,
-                new.status, new.desired, new.cause
+                new.status, new.desired, new.cause, new.retry_at
     ), redirected AS (
       UPDATE party_runs AS new SET desired = moved.desired, cause = moved.cause
       FROM moved JOIN party_runs AS old USING (run_id)
@@ -75,6 +75,11 @@ _MOVE = Statement(
       WHERE from_desired <> desired
       UNION ALL
       SELECT run_id, party_run_id, 'desired', from_value, desired, cause FROM redirected
+    ), told AS (
+      INSERT INTO feed_events (run_id, task_id, owner, side, to_value)
+      SELECT moved.run_id, task_id, owner, 'retry', 'due'
+      FROM moved JOIN runs USING (run_id) JOIN tasks USING (task_id)
+      WHERE from_status <> moved.status AND moved.retry_at IS NOT NULL
     )
     SELECT run_id, pg_notify(:desired_channel, run_id) FROM redirected GROUP BY run_id
     UNION ALL

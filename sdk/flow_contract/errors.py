@@ -25,6 +25,7 @@ class Kind(enum.StrEnum):
     RUN = "run"
     PARTY_RUN = "party_run"
     PARTY = "party"
+    WEBHOOK = "webhook"
     USER = "user"
     TOKEN = "token"  # noqa: S105 - the kind of thing, not one of them
     REQUEST = "request"
@@ -186,6 +187,7 @@ _RET_CODES: dict[tuple[type[FlowError], Kind], int] = {
     (NotFound, Kind.PARTY): 10304,
     (PartyUnavailable, Kind.PARTY): 10304,
     (NotFound, Kind.RUN): 10400,
+    (NotFound, Kind.WEBHOOK): 10410,
     (NotFound, Kind.USER): 10500,
     (AlreadyExists, Kind.USER): 10501,
     (Conflict, Kind.USER): 10502,

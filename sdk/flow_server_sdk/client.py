@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from flow_contract.events import Event
 from flow_server_sdk import address as addresses
 from flow_server_sdk import known_servers
 from flow_server_sdk.calls.audit import AuditCalls
+from flow_server_sdk.calls.events import EventCalls
 from flow_server_sdk.calls.parties import PartyCalls
 from flow_server_sdk.calls.tasks import TaskCalls
 from flow_server_sdk.calls.templates import TemplateCalls
 from flow_server_sdk.calls.users import UserCalls
+from flow_server_sdk.calls.webhooks import WebhookCalls
 from flow_server_sdk.drivers import AsyncDriver, BlockingDriver
 from flow_server_sdk.log_lines import LogLine
 from flow_server_sdk.scripts import Link
@@ -50,11 +53,15 @@ class FlowServerSdk:
             self.address, known_servers.find(self.address, token=token, ca=ca)
         )
         self.template: TemplateCalls[Answer] = TemplateCalls(self._driver.run, link)
-        self.task: TaskCalls[Answer, Iterator[LogLine]] = TaskCalls(
+        self.task: TaskCalls[Answer, Iterator[LogLine], Iterator[Event]] = TaskCalls(
             self._driver.run, link, self._driver.iterate
         )
         self.party: PartyCalls[Answer] = PartyCalls(self._driver.run, link)
         self.user: UserCalls[Answer] = UserCalls(self._driver.run, link)
+        self.event: EventCalls[Answer, Iterator[Event]] = EventCalls(
+            self._driver.run, link, self._driver.iterate
+        )
+        self.webhook: WebhookCalls[Answer] = WebhookCalls(self._driver.run, link)
         self.audit: AuditCalls[Answer] = AuditCalls(self._driver.run, link)
 
     def close(self) -> None:
@@ -92,11 +99,15 @@ class AsyncFlowServerSdk:
             self.address, known_servers.find(self.address, token=token, ca=ca)
         )
         self.template: TemplateCalls[AnswerLater] = TemplateCalls(self._driver.run, link)
-        self.task: TaskCalls[AnswerLater, AsyncIterator[LogLine]] = TaskCalls(
+        self.task: TaskCalls[AnswerLater, AsyncIterator[LogLine], AsyncIterator[Event]] = TaskCalls(
             self._driver.run, link, self._driver.iterate
         )
         self.party: PartyCalls[AnswerLater] = PartyCalls(self._driver.run, link)
         self.user: UserCalls[AnswerLater] = UserCalls(self._driver.run, link)
+        self.event: EventCalls[AnswerLater, AsyncIterator[Event]] = EventCalls(
+            self._driver.run, link, self._driver.iterate
+        )
+        self.webhook: WebhookCalls[AnswerLater] = WebhookCalls(self._driver.run, link)
         self.audit: AuditCalls[AnswerLater] = AuditCalls(self._driver.run, link)
 
     async def close(self) -> None:

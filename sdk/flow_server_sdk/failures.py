@@ -51,6 +51,12 @@ def is_lost(error: grpc.RpcError) -> bool:
     return cast(_Ended, error).code() in _LOST
 
 
+def is_unread(error: grpc.RpcError) -> bool:
+    """Say whether a watch was ended because it was not read: it can go on with its token."""
+    known = _from_details(cast(_Ended, error))
+    return isinstance(known, Exhausted) and known.field == "token"
+
+
 def is_unreached(error: grpc.RpcError) -> bool:
     """Say whether gRPC itself found no server to ask; what a server says has details."""
     ended = cast(_Ended, error)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flow_wire import (
     audit_pb2,
+    events_pb2,
     logs_pb2,
     metrics_pb2,
     parties_pb2,
@@ -12,6 +13,7 @@ from flow_wire import (
     tasks_pb2,
     templates_pb2,
     users_pb2,
+    webhooks_pb2,
 )
 
 
@@ -93,6 +95,24 @@ REVOKE_TOKEN = _user("RevokeToken", users_pb2.RevokeTokenResponse)
 WHO_AM_I = _user("WhoAmI", users_pb2.WhoAmIResponse)
 LIST_AUDIT = Method(
     path="/fedflow.v1.AuditService/List", response=audit_pb2.ListAuditResponse, repeatable=True
+)
+
+
+def _webhook(name: str, response: type[Any], *, repeatable: bool) -> Method:
+    return Method(
+        path=f"/fedflow.v1.WebhookService/{name}", response=response, repeatable=repeatable
+    )
+
+
+CREATE_WEBHOOK = _webhook("Create", webhooks_pb2.CreateWebhookResponse, repeatable=False)
+LIST_WEBHOOKS = _webhook("List", webhooks_pb2.ListWebhooksResponse, repeatable=True)
+DELETE_WEBHOOK = _webhook("Delete", webhooks_pb2.DeleteWebhookResponse, repeatable=False)
+LIST_DELIVERIES = _webhook("ListDeliveries", webhooks_pb2.ListDeliveriesResponse, repeatable=True)
+
+WATCH_EVENTS = Method(
+    path="/fedflow.v1.EventService/Watch",
+    response=events_pb2.WatchEventsResponse,
+    repeatable=True,
 )
 READ_LOGS = Method(
     path="/fedflow.v1.LogService/Read", response=logs_pb2.ReadLogsResponse, repeatable=True

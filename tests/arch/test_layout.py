@@ -18,6 +18,7 @@ LONGER = {
 
 # A path, or a folder that ends in "/" -> reason.
 MAY_CATCH_EVERYTHING = {
+    "flow_server/grpc_api/events.py": "a call that is ended anyway may end by itself meanwhile",
     "flow_server/loops/supervisor.py": "logs a duty's failure and begins the duty again",
     "party_agent/link.py": "logs a session's failure and opens the next",
     "party_agent/retention.py": "logs a cleaning's failure and goes on with the next",

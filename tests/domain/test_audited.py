@@ -7,6 +7,7 @@ from flow_wire import (
     agents_pb2,
     audit_pb2,
     enrolment_pb2,
+    events_pb2,
     logs_pb2,
     metrics_pb2,
     parties_pb2,
@@ -14,6 +15,7 @@ from flow_wire import (
     tasks_pb2,
     templates_pb2,
     users_pb2,
+    webhooks_pb2,
 )
 
 METHODS = {
@@ -22,6 +24,8 @@ METHODS = {
         agents_pb2,
         audit_pb2,
         enrolment_pb2,
+        events_pb2,
+        webhooks_pb2,
         metrics_pb2,
         logs_pb2,
         parties_pb2,

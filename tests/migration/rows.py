@@ -131,6 +131,10 @@ NEW_TABLES = {
     "deleted_runs",
     "metric_heads",
     "metric_points",
+    "event_feed",
+    "feed_events",
+    "webhooks",
+    "webhook_deliveries",
 }
 
 

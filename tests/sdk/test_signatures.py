@@ -8,6 +8,7 @@ from flow_server_sdk import AsyncFlowServerSdk, FlowServerSdk
 from flow_server_sdk.methods import Method
 from flow_wire import (
     audit_pb2,
+    events_pb2,
     logs_pb2,
     metrics_pb2,
     parties_pb2,
@@ -15,6 +16,7 @@ from flow_wire import (
     tasks_pb2,
     templates_pb2,
     users_pb2,
+    webhooks_pb2,
 )
 from tests.sdk.scripted_server import ALL_METHODS
 
@@ -105,8 +107,10 @@ def test_every_method_is_in_the_proto_with_this_reply(method: Method):
             parties_pb2,
             users_pb2,
             audit_pb2,
+            events_pb2,
             logs_pb2,
             metrics_pb2,
+            webhooks_pb2,
         )
         for found in file.DESCRIPTOR.services_by_name.values()
         if found.full_name == service

@@ -21,6 +21,7 @@ class Stage:
     task_id: str
     run_id: str
     spare_token_id: str
+    webhook_id: str
 
 
 def _modules():
@@ -61,6 +62,10 @@ def fields_of(method, stage):
         "RunService/Get": {"run_id": stage.run_id},
         "RunService/List": {"task_id": stage.task_id},
         "MetricService/List": {"task_id": stage.task_id},
+        "EventService/Watch": {"task_ids": [stage.task_id]},
+        "WebhookService/Create": {"url": "https://example.org/"},
+        "WebhookService/Delete": {"webhook_id": stage.webhook_id},
+        "WebhookService/ListDeliveries": {"webhook_id": stage.webhook_id},
         "PartyService/Get": {"federated_id": "nobody-yet"},
         "PartyService/Drain": {"federated_id": "nobody-yet"},
         "PartyService/Resume": {"federated_id": "nobody-yet"},

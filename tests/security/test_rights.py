@@ -35,6 +35,11 @@ TABLE = {
     "TaskService/Wait": SEES_ANAS,
     "RunService/Get": SEES_ANAS,
     "RunService/List": SEES_ANAS,
+    "EventService/Watch": EVERYBODY,
+    "WebhookService/Create": "rob ana operator admin",
+    "WebhookService/List": "rob ana operator admin",
+    "WebhookService/Delete": "ana operator admin",
+    "WebhookService/ListDeliveries": "ana operator admin",
     "PartyService/List": EVERYBODY,
     "PartyService/Get": EVERYBODY,
     "PartyService/Drain": "operator admin",
@@ -106,6 +111,7 @@ async def stage(people, tokens, sdk_of):
         template_id=template["data"]["template_id"],
         task_id=task_id,
         run_id=(await ana.task.runs(task_id))["data"]["runs"][0]["run_id"],
+        webhook_id=(await ana.webhook.create("https://example.org/"))["data"]["webhook_id"],
         spare_token_id=token_id(await people.token_of("anette")),
     )
 

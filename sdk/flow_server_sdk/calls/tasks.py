@@ -14,20 +14,22 @@ from flow_server_sdk.payloads.tasks import start_parameters, task_spec
 from flow_server_sdk.reading import log_request, read_lines
 from flow_server_sdk.scripts import Call, Items, Link, Script
 from flow_server_sdk.waiting import wait
+from flow_server_sdk.watching import watch_task
 from flow_wire import runs_pb2, tasks_pb2
 from flow_wire.codec.runs import decode_run
 from flow_wire.codec.tasks import decode_task, encode_start, encode_task_spec
 
 L = TypeVar("L")
+E = TypeVar("E")
 
 PartyDicts = list[dict[str, str]]
 
 
-class TaskCalls(Surface[R], Generic[R, L]):
+class TaskCalls(Surface[R], Generic[R, L, E]):
     """Create, update, get, list and delete tasks; start, stop and wait for them; runs and logs."""
 
     def __init__(
-        self, run: Callable[[Script], R], link: Link, iterate: Callable[[Items], L]
+        self, run: Callable[[Script], R], link: Link, iterate: Callable[[Items], Any]
     ) -> None:
         super().__init__(run, link)
         self._iterate = iterate
@@ -56,7 +58,21 @@ class TaskCalls(Surface[R], Generic[R, L]):
         request = log_request(
             task_id, party=party, run_id=run_id, follow=follow, since=since, tail=tail
         )
-        return self._iterate(read_lines(request, self._link))
+        lines: L = self._iterate(read_lines(request, self._link))
+        return lines
+
+    def watch(self, task_id: str, *, run_id: str = "") -> E:
+        """Iterate over the events of a run, from its first on, until it has ended.
+
+        Each is an Event as in `sdk.event.watch`: of the run and of its parties' shares. `run_id`
+        "" means the newest run. A run that failed and is retried has not ended: its retry's
+        events follow. The task's deletion ends it too. A lost connection is taken up again.
+
+        Raises:
+            NotFound, Conflict (never started), and what any call raises, while iterating.
+        """
+        events: E = self._iterate(watch_task(task_id, run_id, self._link))
+        return events
 
     def create(
         self, name: str, template_id: str, remark: str | None, federate_data: PartyDicts

@@ -68,6 +68,10 @@ COMMANDS: dict[str, Entry] = {
         target="flow_server_sdk.cli.user:user",
         help="Add and list users; change a role; disable and enable one.",
     ),
+    "webhook": Entry(
+        target="flow_server_sdk.cli.webhook:webhook",
+        help="Create, list and delete webhooks; see their deliveries.",
+    ),
     "whoami": Entry(
         target="flow_server_sdk.cli.login:whoami",
         help="Say who a server takes you for, and what you may do there.",
