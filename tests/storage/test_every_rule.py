@@ -3,6 +3,7 @@
 from flow_server.storage.all_tables import TABLES
 from tests.storage import (
     test_constraints,
+    test_event_constraints,
     test_identity_constraints,
     test_log_constraints,
     test_metric_constraints,
@@ -11,6 +12,7 @@ from tests.storage.never import rules_of
 
 PAGES = (
     test_constraints,
+    test_event_constraints,
     test_identity_constraints,
     test_log_constraints,
     test_metric_constraints,
