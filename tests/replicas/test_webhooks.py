@@ -34,6 +34,11 @@ async def run_once(sdk, agent, name):
     agent.assignments.clear()
 
 
+async def is_delivered(sdk, webhook_id):
+    found = (await sdk.webhook.deliveries(webhook_id))["data"]["deliveries"]
+    return found[0]["delivered_at"]
+
+
 async def test_replicas_deliver_each_end_once(make_replicas, client_of, receive, engine):
     replicas = await make_replicas(3, webhook_allowed=ALLOWED)
     sdk = await client_of(replicas[0])
@@ -74,7 +79,6 @@ async def test_a_server_that_is_killed_before_it_wrote_down_a_delivery_makes_it_
     assert first["headers"]["fedflow-delivery"] == second["headers"]["fedflow-delivery"]
     assert first["body"] == second["body"]
     async with asyncio.timeout(30):
-        while not (await sdk.webhook.deliveries(webhook_id))["data"]["deliveries"][0][
-            "delivered_at"
-        ]:
+        # The receiver was answered; that it was is written down a moment later.
+        while not await is_delivered(sdk, webhook_id):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
