@@ -41,7 +41,7 @@ def test_a_token_is_read_as_the_place_that_it_was_made_of(position):
 
 @given(positions, st.integers(0, 2**32 - 1).filter(lambda feed: feed != FEED))
 def test_a_token_of_another_feed_is_refused(position, feed):
-    with pytest.raises(InvalidArgument, match="another database.*begin anew"):
+    with pytest.raises(InvalidArgument, match=r"another database.*begin anew"):
         read_token(FEED, token_of(feed, position))
 
 

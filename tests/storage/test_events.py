@@ -36,7 +36,7 @@ def ids(found):
 async def seen_by_webhooks(engine):
     async with engine.begin() as connection:
         await connection.execute(
-            update(event_feed).values(webhook_transaction_id="9000", webhook_event_id=0)
+            update(event_feed).values(webhook_transaction_id=2**40, webhook_event_id=0)
         )
 
 
@@ -91,7 +91,7 @@ async def test_a_database_that_was_loaded_elsewhere_goes_on_in_its_old_order(eng
         assert not await events.adopt(connection)
     async with engine.begin() as connection:
         # As if its transactions had been numbered where many more had been.
-        await connection.execute(update(feed_events).values(transaction_id="9000000000"))
+        await connection.execute(update(feed_events).values(transaction_id=2**40))
     assert (await page(database)).events == ()
     async with database.transaction() as connection:
         assert await events.adopt(connection)
