@@ -44,7 +44,7 @@ async def post(
         raise NotPosted(f"no answer within {timeout_s:g} s") from None
     except InvalidArgument as error:
         raise NotPosted(error.message) from error
-    except (OSError, h11.RemoteProtocolError, UnicodeError) as error:
+    except (OSError, h11.ProtocolError, ValueError) as error:
         raise NotPosted(str(error) or type(error).__name__) from error
 
 
