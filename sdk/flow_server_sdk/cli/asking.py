@@ -57,9 +57,7 @@ def ask(
             raise exits.CommandFailed(printable(error.message), code) from None
 
 
-def connected(
-    server: str, *, token: str | None = None, ca: str | None = None
-) -> "FlowServerSdk":
+def connected(server: str, *, token: str | None = None, ca: str | None = None) -> "FlowServerSdk":
     """Return a client of this server, to be closed; what can't be used ends the command."""
     from flow_server_sdk.client import FlowServerSdk  # noqa: PLC0415 - --help must stay quick
 
@@ -88,9 +86,7 @@ def data_of(answer: dict[str, Any]) -> Any:
         from flow_contract.errors import by_ret_code  # noqa: PLC0415 - --help must stay quick
         from flow_server_sdk.cli import exits  # noqa: PLC0415 - the same
 
-        raise exits.CommandFailed(
-            printable(answer["ret_msg"]), exits.of_error(by_ret_code(number))
-        )
+        raise exits.CommandFailed(printable(answer["ret_msg"]), exits.of_error(by_ret_code(number)))
     return answer.get("data")
 
 

@@ -70,6 +70,7 @@ COMMANDS: dict[str, Entry] = {
     ),
 }
 
+
 def _version() -> str:
     # A third of what `--help` would take otherwise.
     from importlib import metadata  # noqa: PLC0415 - only who asks for the version needs it

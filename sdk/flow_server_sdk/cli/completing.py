@@ -20,14 +20,15 @@ TIMEOUT_S = 1.0
 _MOST = 200
 
 
-def tasks(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def tasks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a task's name, or its id once it has begun with one."""
+    del param
 
     def question(sdk: "FlowServerSdk") -> Iterable[tuple[str, str, str]]:
         found = data_of(sdk.task.list(1, _MOST))["tasks"]
-        return [(each["name"], each["task_id"], each["status"] or "never started") for each in found]
+        return [
+            (each["name"], each["task_id"], each["status"] or "never started") for each in found
+        ]
 
     return _named(_answers(ctx, question), incomplete)
 
@@ -39,10 +40,9 @@ def tasks_or_files(
     return tasks(ctx, param, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
-def templates(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def templates(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a template's name, or its id once it has begun with one."""
+    del param
 
     def question(sdk: "FlowServerSdk") -> Iterable[tuple[str, str, str]]:
         found = data_of(sdk.template.list("", 1, _MOST))["templates"]
@@ -51,10 +51,9 @@ def templates(
     return _named(_answers(ctx, question), incomplete)
 
 
-def parties(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def parties(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a party's id."""
+    del param
 
     def question(sdk: "FlowServerSdk") -> Iterable[tuple[str, str, str]]:
         found = data_of(sdk.party.list(1, _MOST))["parties"]
@@ -103,6 +102,4 @@ def _server(ctx: click.Context) -> str:
     option = next((each for each in ctx.command.params if each.name == "server"), None)
     if option is None:
         return ""
-    return str(
-        ctx.params.get("server") or option.value_from_envvar(ctx) or option.get_default(ctx)
-    )
+    return str(ctx.params.get("server") or option.value_from_envvar(ctx) or option.get_default(ctx))

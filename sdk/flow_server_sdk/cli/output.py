@@ -115,9 +115,7 @@ def aligned(rows: Iterable[Sequence[object]], *, indent: str = "") -> str:
     if not texts:
         return ""
     widths = [max(map(width_of, column)) for column in zip(*texts, strict=True)]
-    return "\n".join(
-        (indent + "  ".join(map(_padded, row, widths))).rstrip() for row in texts
-    )
+    return "\n".join((indent + "  ".join(map(_padded, row, widths))).rstrip() for row in texts)
 
 
 def width_of(text: str) -> int:
