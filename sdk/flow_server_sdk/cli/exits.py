@@ -5,13 +5,13 @@
 
 import enum
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from flow_contract import errors
 from flow_contract.lifecycle import RunStatus
-from flow_contract.reasons import Reason
+from flow_contract.reasons import Reason, known
 
 
 class Exit(enum.IntEnum):
@@ -99,7 +99,15 @@ class CommandFailed(click.ClickException):
 
     def __init__(self, message: str, code: Exit) -> None:
         super().__init__(message)
-        self.exit_code = int(code)
+        self.exit_code = int(code)  # type: ignore[misc]  # click reads it from the instance
+
+
+class Ended(CommandFailed):
+    """An end that says all by itself: its text is written without "Error: " before it."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the text to stderr."""
+        click.echo(self.message, file=file, err=file is None)
 
 
 def of_error(kind: type[errors.FlowError] | None) -> Exit:
@@ -126,13 +134,5 @@ def of_task(task: dict[str, Any]) -> Exit:
 
 
 def _of_parties(parties: Iterable[dict[str, Any]]) -> Exit:
-    found = {OF_REASONS.get(known_reason(party)) for party in parties}
+    found = {OF_REASONS.get(known(party["reason"])) for party in parties}
     return next((code for code in _WORST if code in found), Exit.FAILED)
-
-
-def known_reason(party: dict[str, Any]) -> Reason | None:
-    """Return the reason of one party's status, None for one that this version doesn't know."""
-    try:
-        return Reason(party["reason"])
-    except ValueError:
-        return None

@@ -116,7 +116,7 @@ def _fits(wanted: str, name: str, known_id: str) -> bool:
 
 def _hint(kind: str, wanted: str, known: list[dict[str, Any]]) -> str:
     names = {name_key(each["name"]): each["name"] for each in known}
-    close = difflib.get_close_matches(name_key(wanted), names, n=1)
+    close = difflib.get_close_matches(name_key(wanted), names, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {printable(names[close[0]])!r}?"
     return f"; 'fedflow {kind} list' shows those that you may see"

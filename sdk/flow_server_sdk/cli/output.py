@@ -4,6 +4,7 @@ Colours and Rich, which is slow to import, are for tables alone.
 """
 
 import functools
+import io
 import json
 import sys
 import unicodedata
@@ -19,6 +20,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 TABLE, JSON, IDS = "table", "json", "id"
 _PIPE_WIDTH = 400
+# U+2400 and on show the control characters from 0 on.
+_PICTURES = 0x2400
+_DELETE = "\x7f"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,11 @@ class Output:
             people()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Write a table for people; states have colours on a terminal."""
+        """Write a table for people; on a terminal it fits in, and states have colours."""
+        if not sys.stdout.isatty():
+            # A pipe has no width of its own, and an id that is broken over two lines is of no use.
+            click.echo(aligned([columns, *rows]))
+            return
         from rich.table import Table  # noqa: PLC0415 - --help must stay quick
         from rich.text import Text  # noqa: PLC0415 - the same
 
@@ -68,7 +76,6 @@ class Output:
         """Return a Rich console on stdout."""
         from rich.console import Console  # noqa: PLC0415 - --help must stay quick
 
-        # A pipe has no width of its own, and an id that is broken over two lines is of no use.
         width = None if sys.stdout.isatty() else _PIPE_WIDTH
         # None: Rich looks for NO_COLOR by itself.
         return Console(width=width, no_color=True if self.no_color else None, highlight=False)
@@ -79,6 +86,9 @@ def showing(command: F) -> F:
 
     @functools.wraps(command)
     def run(*args: Any, form: str, as_json: bool, no_color: bool, **given: Any) -> Any:
+        # What others wrote may be in letters that this terminal's encoding lacks.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
         out = Output(form=JSON if as_json else form, no_color=no_color)
         return command(*args, out=out, **given)
 
@@ -116,6 +126,24 @@ def aligned(rows: Iterable[Sequence[object]], *, indent: str = "") -> str:
         return ""
     widths = [max(map(width_of, column)) for column in zip(*texts, strict=True)]
     return "\n".join((indent + "  ".join(map(_padded, row, widths))).rstrip() for row in texts)
+
+
+def visible(text: str) -> str:
+    """Return a line of a workload's as a terminal may have it: control characters as pictures.
+
+    Tabs stay. What else can't be printed, such as marks that turn the writing round, is "?".
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(letter: str) -> str:
+    if letter.isprintable() or letter == "\t":
+        return letter
+    if letter == _DELETE:
+        return "\u2421"
+    return chr(_PICTURES + ord(letter)) if letter < " " else "?"
 
 
 def width_of(text: str) -> int:

@@ -6,17 +6,18 @@ that one mistake does not hide the next.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flow_contract.errors import InvalidArgument
 from flow_contract.tasks import StartParameters, check_start, check_task
 from flow_contract.templates import check_template
-from flow_server_sdk.cli.exits import CommandFailed, Exit
-from flow_server_sdk.cli.flowfile.containers import UNREADABLE
+from flow_server_sdk.cli.exits import CommandFailed, Ended, Exit
 from flow_server_sdk.cli.flowfile.fields import FILE, TEMPLATE
 from flow_server_sdk.cli.flowfile.parsing import MAX_BYTES, parse
 from flow_server_sdk.cli.flowfile.report import Report
+from flow_server_sdk.cli.flowfile.scalars import UNREADABLE
 from flow_server_sdk.payloads.tasks import task_spec
 from flow_server_sdk.payloads.templates import template_spec
 
@@ -57,7 +58,8 @@ def read_flow_file(path: Path, *, needs: Collection[str]) -> FlowFile:
     """Return what the file says; `needs` are the sections that it must have.
 
     Raises:
-        CommandFailed: it can't be read, or there are mistakes in it, each on a line of its own.
+        CommandFailed: it can't be read.
+        Ended: there are mistakes in it.
     """
     try:
         with path.open("rb") as file:
@@ -68,7 +70,8 @@ def read_flow_file(path: Path, *, needs: Collection[str]) -> FlowFile:
     report = Report()
     found = _read(raw, report, needs)
     if report.problems or found is None:
-        raise CommandFailed("\n".join(report.texts(str(path))), Exit.USAGE)
+        # Nothing before the first, so that editors find their way to each.
+        raise Ended("\n".join(report.texts(str(path))), Exit.USAGE)
     return found
 
 
@@ -106,14 +109,14 @@ def _template(given: dict[str, Any], report: Report) -> dict[str, Any]:
         alone = {**_VALID, "mounts": [mount]}
         _judge(
             f"template.mounts[{position}]",
-            lambda alone=alone: check_template(template_spec(**alone)),
+            partial(_check_template, alone),
             report,
         )
     for name in given:
         alone = {**_VALID, name: fields[name]}
         _judge(
             f"template.{name}",
-            lambda alone=alone: check_template(template_spec(**alone)),
+            partial(_check_template, alone),
             report,
             "template.",
         )
@@ -136,14 +139,10 @@ def _task(given: dict[str, Any], report: Report, *, has_template: bool) -> TaskP
     if "template" not in given and not has_template:
         report.add("task.template", "is missing; name one, or add a section template")
     for name in ("name", "remark"):
-        _judge(
-            f"task.{name}",
-            lambda name=name: _check_task({name: getattr(part, name)}),
-            report,
-            "task.",
-        )
+        alone = {name: getattr(part, name)}
+        _judge(f"task.{name}", partial(_check_task, alone), report, "task.")
     for place, party in zip(_places(parties), part.federate_data, strict=False):
-        _judge(place, lambda party=party: _check_task({"federate_data": [party]}), report, None)
+        _judge(place, partial(_check_task, {"federate_data": [party]}), report, None)
     if isinstance(parties, list):
         for position, party in enumerate(parties):
             if party in parties[:position]:
@@ -160,8 +159,12 @@ def _places(parties: dict[str, str] | list[str]) -> list[str]:
     return [f"task.parties[{party}]" for party in parties]
 
 
+def _check_template(fields: dict[str, Any]) -> None:
+    check_template(template_spec(**fields))
+
+
 def _check_task(fields: dict[str, Any]) -> None:
-    plain = {"name": "name", "template_id": "", "remark": None, "federate_data": []}
+    plain: dict[str, Any] = {"name": "name", "template_id": "", "remark": None, "federate_data": []}
     check_task(task_spec(**{**plain, **fields}))
 
 
@@ -173,12 +176,13 @@ def _start(given: dict[str, Any], report: Report) -> StartPart:
         enable_smpc=given.get("enable_smpc", False),
     )
     if part.epochs is not None:
-        _judge("start.epochs", lambda: check_start(StartParameters(epochs=part.epochs)), report)
+        epochs = StartParameters(epochs=part.epochs)
+        _judge("start.epochs", partial(check_start, epochs), report)
     if part.hyper_parameter is not None:
-        texts = tuple(part.hyper_parameter)
+        pairs_given = StartParameters(hyper_parameter=tuple(part.hyper_parameter))
         _judge(
             "start.hyper_parameter",
-            lambda: check_start(StartParameters(hyper_parameter=texts)),
+            partial(check_start, pairs_given),
             report,
         )
     return part

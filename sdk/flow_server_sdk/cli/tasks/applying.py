@@ -42,7 +42,7 @@ def apply_template(sdk: "FlowServerSdk", fields: dict[str, Any]) -> Applied:
 
 def apply_task(sdk: "FlowServerSdk", part: TaskPart, template_id: str) -> Applied:
     """Create the task of this name, or update it if it differs; a remark left out stays."""
-    wanted = {
+    wanted: dict[str, Any] = {
         "name": part.name,
         "template_id": template_id,
         "remark": part.remark,

@@ -101,7 +101,7 @@ def _described(known: dict[str, Any]) -> str:
     lines = [aligned([row for row in head if row[1]])]
     parties = known["party_status"]
     if parties is None:
-        rows = [("party", "data"), *data.items()]
+        rows: list[tuple[str, ...]] = [("party", "data"), *data.items()]
     else:
         rows = [("party", "data", "state", "epoch", "exit", "what"), *_rows(parties, data)]
     return "\n".join([*lines, "", aligned(rows)])

@@ -122,7 +122,7 @@ def _start_once(sdk: "FlowServerSdk", task_id: str, asked: _Asked) -> bool:
     from flow_server_sdk.cli.exits import CommandFailed, Exit  # noqa: PLC0415 - the same
     from flow_server_sdk.cli.tasks.pending import PendingStart  # noqa: PLC0415 - the same
 
-    arguments = {
+    arguments: dict[str, Any] = {
         "epochs": asked.epochs,
         "enable_smpc": asked.enable_smpc,
         "hyper_parameter": _parameters(sdk, task_id, asked),

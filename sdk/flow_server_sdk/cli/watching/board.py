@@ -46,7 +46,10 @@ class PartyLine:
         self.state, self.reason = party["state"], party["reason"]
         self.message, self.note = party["message"], party["note"]
         self.epoch, self.total_epoch = party["current_epoch"], party["total_epoch"]
-        self.pulled = _pulled(self)
+        if self.reason == Reason.PULLING_IMAGE:
+            self.pulled = _part(self.message)
+        elif self.pulled is not None:
+            self.pulled = 1.0
         if self.began_s is None and party["started_at"] is not None:
             self.began_s = now_s - ran_s
         if self.is_over and self.ended_s is None:
@@ -103,8 +106,7 @@ class Board:
             line.metric = (news.name, news.value)
 
 
-def _pulled(line: PartyLine) -> float | None:
-    if line.reason == Reason.PULLING_IMAGE:
-        found = _LAYERS.search(line.message)
-        return int(found[1]) / int(found[2]) if found and int(found[2]) else 0.0
-    return None
+def _part(message: str) -> float:
+    """Return how much of an image is there, by its layers."""
+    found = _LAYERS.search(message)
+    return int(found[1]) / int(found[2]) if found and int(found[2]) else 0.0

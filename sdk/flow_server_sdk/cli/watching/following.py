@@ -69,7 +69,6 @@ class Following:
     def close(self) -> None:
         """See `Source.close`."""
         self._closed.set()
-        _LOG.removeHandler(self._cuts)
         self._sdk.close()
 
     def _begin(self, listen: Any, *arguments: object) -> None:
@@ -83,6 +82,9 @@ class Following:
         except (FlowError, CommandFailed, *_CLOSED) as error:
             if not self._closed.is_set():
                 self._news.put(Broken(error=error))
+        finally:
+            # Not in `close`: the wait says once more that it was cut off, by that.
+            _LOG.removeHandler(self._cuts)
 
     def _changed(self, task: dict[str, Any]) -> None:
         self._answered()
@@ -150,7 +152,7 @@ class Following:
         return True
 
     def _cut(self) -> None:
-        if not self._is_lost:
+        if not self._is_lost and not self._closed.is_set():
             self._is_lost = True
             self._news.put(Connection(is_lost=True))
             self._begin(self._look_for_server)

@@ -5,6 +5,7 @@ reaches the terminal with control characters in it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
@@ -17,8 +18,9 @@ from flow_server_sdk.cli.watching.board import Board, PartyLine
 from flow_server_sdk.cli.watching.port import Line
 
 _BAR = 12
-_WIDE = 100
-_NARROW = 60
+_GAP = 2
+_PARTY, _METRIC, _ABOUT = 32, 24, 200
+_LEAST_WIDTH = 8
 _LEAST_ROWS = 3
 
 
@@ -61,37 +63,98 @@ class View:
         return title
 
     def _table(self, parties: Sequence[PartyLine], width: int) -> Table:
-        table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-        table.add_column("party", no_wrap=True, overflow="ellipsis", max_width=max(width // 4, 8))
-        table.add_column("state", no_wrap=True, min_width=9)
-        if width >= _NARROW:
-            table.add_column("image", no_wrap=True, width=_BAR)
-        table.add_column("epoch", no_wrap=True, width=_BAR)
-        table.add_column("", no_wrap=True)
-        if width >= _WIDE:
-            table.add_column("outputs", no_wrap=True, width=_BAR)
-        table.add_column("metric", no_wrap=True, overflow="ellipsis", max_width=24)
-        table.add_column("elapsed", no_wrap=True, justify="right")
-        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
-        for party in parties:
-            table.add_row(*self._cells(party, width))
+        columns = _fitting(_columns(parties, self._board, self._now_s), width)
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+        for column in columns:
+            table.add_column(
+                column.title, width=column.width, no_wrap=True, overflow="ellipsis",
+                justify="right" if column.is_right else "left",
+            )  # fmt: skip
+        for row in range(len(parties)):
+            table.add_row(*(column.cells[row] for column in columns))
         return table
 
-    def _cells(self, party: PartyLine, width: int) -> list[RenderableType]:
-        metric = "" if party.metric is None else f"{party.metric[0]} {party.metric[1]:.4g}"
-        cells: list[RenderableType] = [
-            _cut(party.party),
-            _cut(party.state, colour_of(party.state)),
-        ]
-        if width >= _NARROW:
-            cells.append(_bar(party.pulled))
-        cells += [_bar(_done(party)), _cut(_epochs(party))]
-        if width >= _WIDE:
-            cells.append(_bar(party.uploaded))
-        elapsed_s = party.elapsed_s(self._now_s)
-        about = party.message if party.reason not in {"none", "completed"} else party.note
-        cells += [_cut(metric), _cut("" if elapsed_s is None else clock(elapsed_s)), _cut(about)]
-        return cells
+
+@dataclass(kw_only=True)
+class _Column:
+    """One column, as wide as what is in it; `rank` says which ones go first in a narrow terminal."""
+
+    title: str
+    cells: list[RenderableType]
+    rank: int
+    width: int
+    is_right: bool = False
+
+
+def _columns(parties: Sequence[PartyLine], board: Board, now_s: float) -> list[_Column]:
+    everybody = board.parties
+    columns = [
+        _texts("party", [_cut(party.party) for party in parties], rank=0, most=_PARTY),
+        _texts("state", [_cut(p.state, colour_of(p.state)) for p in parties], rank=1),
+    ]
+    # Bars of what this run does not do would only take room.
+    if any(party.pulled is not None for party in everybody):
+        columns.append(_bars("image", [party.pulled for party in parties], rank=5))
+    columns += [
+        _bars("epoch", [_done(party) for party in parties], rank=6),
+        _texts("", [_cut(_epochs(party)) for party in parties], rank=2),
+    ]
+    if any(party.uploaded is not None for party in everybody):
+        columns.append(_bars("outputs", [party.uploaded for party in parties], rank=7))
+    elapsed = [_cut(_elapsed(party, now_s)) for party in parties]
+    return [
+        *columns,
+        _texts("metric", [_cut(_metric(party)) for party in parties], rank=4, most=_METRIC),
+        _texts("elapsed", elapsed, rank=3, is_right=True),
+        _texts("", [_cut(_about(party)) for party in parties], rank=8, most=_ABOUT),
+    ]
+
+
+def _fitting(columns: list[_Column], width: int) -> list[_Column]:
+    """Return the columns that fit; the last of those that are left may be cut down."""
+    columns = [column for column in columns if column.width]
+    while len(columns) > 1:
+        over = sum(column.width + _GAP for column in columns) - width
+        if over <= 0:
+            break
+        least = max(columns, key=lambda column: column.rank)
+        if isinstance(least.cells[0], Text) and least.width - over >= _LEAST_WIDTH:
+            least.width -= over
+            break
+        columns.remove(least)
+    return columns
+
+
+def _texts(
+    title: str, cells: list[Text], *, rank: int, most: int = 40, is_right: bool = False
+) -> _Column:
+    widest = max((cell.cell_len for cell in cells), default=0)
+    return _Column(
+        title=title,
+        cells=[*cells],
+        rank=rank,
+        width=min(max(widest, len(title)), most) if widest else 0,
+        is_right=is_right,
+    )
+
+
+def _bars(title: str, parts: list[float | None], *, rank: int) -> _Column:
+    has_any = any(part is not None for part in parts)
+    cells = [_bar(part) for part in parts]
+    return _Column(title=title, cells=cells, rank=rank, width=_BAR if has_any else 0)
+
+
+def _metric(party: PartyLine) -> str:
+    return "" if party.metric is None else f"{party.metric[0]} {party.metric[1]:.4g}"
+
+
+def _elapsed(party: PartyLine, now_s: float) -> str:
+    elapsed_s = party.elapsed_s(now_s)
+    return "" if elapsed_s is None else clock(elapsed_s)
+
+
+def _about(party: PartyLine) -> str:
+    return party.note if party.reason in {"none", "completed"} else party.message
 
 
 def clock(seconds: float) -> str:

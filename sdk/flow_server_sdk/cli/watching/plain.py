@@ -38,7 +38,7 @@ class Changes:
 
 def _facts(party: PartyLine) -> dict[str, str]:
     """Return what is worth a line, each under a name of its own."""
-    facts = {"state": state_of(party)}
+    facts = {}
     if party.epoch:
         total = "" if party.total_epoch is None else f"/{party.total_epoch}"
         facts["epoch"] = f"epoch {party.epoch}{total}"
@@ -46,6 +46,8 @@ def _facts(party: PartyLine) -> dict[str, str]:
         facts["metric"] = f"{party.metric[0]} {party.metric[1]:.6g}"
     if party.note:
         facts["note"] = f"says: {party.note}"
+    # Last: after an end nothing more is to come.
+    facts["state"] = state_of(party)
     return facts
 
 

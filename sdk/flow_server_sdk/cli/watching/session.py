@@ -13,8 +13,8 @@ import click
 
 from flow_contract.errors import FlowError
 from flow_server_sdk.cli.asking import connected, data_of, printable
-from flow_server_sdk.cli.exits import CommandFailed, Exit, of_error, of_task
-from flow_server_sdk.cli.output import JSON, Output, say
+from flow_server_sdk.cli.exits import CommandFailed, Ended, Exit, of_error, of_task
+from flow_server_sdk.cli.output import IDS, JSON, TABLE, Output, say
 from flow_server_sdk.cli.watching.board import Board
 from flow_server_sdk.cli.watching.following import Following
 from flow_server_sdk.cli.watching.plain import state_of
@@ -31,7 +31,7 @@ def watch(
 
     `is_quiet` shows nothing on the way. `timeout_s` None waits for ever.
     """
-    is_live = not is_quiet and out.form != JSON and _has_screen(out)
+    is_live = not is_quiet and out.form == TABLE and _has_screen(out)
     source = Following(
         connected(server),
         task["task_id"],
@@ -95,7 +95,7 @@ class Session:
         if is_late and not self.board.is_over:
             code = of_task(self.board.task) if self.board.task else Exit.STILL_RUNNING
             status = self.board.status or "not heard of"
-            raise CommandFailed(f"--timeout is over, the run is {status} and goes on", code)
+            raise Ended(f"--timeout is over, the run is {status} and goes on", code)
 
     def _ask(self, show: Show) -> None:
         """Ask whether to stop the task; who says no, or says nothing, stops watching."""
@@ -113,7 +113,7 @@ class Session:
                 self._is_stopping = True
                 show.resume()
                 return
-        raise CommandFailed(
+        raise Ended(
             "not watching any more; the task goes on, and 'fedflow task watch' shows it again",
             Exit.INTERRUPTED,
         )
@@ -121,10 +121,10 @@ class Session:
 
 def _show(out: Output, source: Source, *, is_quiet: bool, is_live: bool) -> Show:
     if out.form == JSON:
-        return JsonShow()
+        return JsonShow(has_all=not is_quiet)
     if is_live:
         return LiveShow(out, source)
-    return Silent() if is_quiet else PlainShow()
+    return Silent() if is_quiet or out.form == IDS else PlainShow()
 
 
 def _has_screen(out: Output) -> bool:

@@ -14,6 +14,8 @@ from flow_server_sdk.cli.watching.board import Board
 from flow_server_sdk.cli.watching.plain import Changes
 from flow_server_sdk.cli.watching.port import Broken, Connection, MetricNews, News, Source, TaskNews
 
+END = "end"
+
 
 class Show(Protocol):
     """Shows one run. Between `pause` and `resume` the terminal is somebody else's."""
@@ -77,12 +79,16 @@ class PlainShow(Silent):
 
 
 class JsonShow(Silent):
-    """One JSON object per news."""
+    """One JSON object per news, or for the end alone."""
+
+    def __init__(self, *, has_all: bool) -> None:
+        self._has_all = has_all
 
     def update(self, board: Board, news: News | None) -> None:
         """See `Show.update`."""
         del board
-        if news is not None and (document := as_json(news)) is not None:
+        document = None if news is None else as_json(news)
+        if document is not None and (self._has_all or document["event"] == END):
             write_json(document)
 
 
@@ -127,7 +133,7 @@ def as_json(news: News) -> dict[str, Any] | None:
     """Return one of the news as a document, None for what ends the command anyway."""
     match news:
         case TaskNews():
-            return {"event": "end" if news.is_end else "task", "task": news.task}
+            return {"event": END if news.is_end else "task", "task": news.task}
         case MetricNews():
             return {"event": "metric", **asdict(news)}
         case Connection():
