@@ -28,7 +28,9 @@ class Terminal:
                 env.pop(variable, None)
         self._process = subprocess.Popen(
             command(*arguments), env=env, stdin=slave, stdout=slave, stderr=slave,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            start_new_session=True,
+            # Nothing else makes it the terminal that its Ctrl-C comes from.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
         )  # fmt: skip
         os.close(slave)
         self.raw = ""

@@ -35,14 +35,16 @@ class View:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield what fits; lines are cut, never broken over two."""
         width, height = options.max_width, options.height or console.size.height
-        lines = list(self._lines)
-        # Title, heading and the cursor's line.
-        room = max(height - len(lines) - 3, _LEAST_ROWS)
         parties = self._board.parties
+        # Without title, heading and the cursor's line.
+        room = max(height - 3, 1)
+        for_lines = max(room - min(len(parties), _LEAST_ROWS), 0)
+        lines = list(self._lines)[-for_lines:] if for_lines else []
+        room = max(room - len(lines), 1)
         shown, hidden = parties, list[PartyLine]()
         if len(parties) > room:
             ordered = sorted(parties, key=lambda party: party.is_over)
-            keep = {party.party for party in ordered[: room - 1]}
+            keep = {party.party for party in ordered[: max(room - 1, 1)]}
             shown = [party for party in parties if party.party in keep]
             hidden = [party for party in parties if party.party not in keep]
         parts: list[RenderableType] = [self._title(), self._table(shown, width)]
@@ -77,7 +79,7 @@ class View:
 
 @dataclass(kw_only=True)
 class _Column:
-    """One column, as wide as what is in it; `rank` says which ones go first in a narrow terminal."""
+    """One column, as wide as what is in it; the highest `rank` goes first where it is narrow."""
 
     title: str
     cells: list[RenderableType]
@@ -179,7 +181,7 @@ def _done(party: PartyLine) -> float | None:
 
 
 def _epochs(party: PartyLine) -> str:
-    if party.epoch is None:
+    if not party.epoch:
         return ""
     return f"{party.epoch}" + ("" if party.total_epoch is None else f"/{party.total_epoch}")
 
