@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import fanout, idle, latency, page, recovery, start, table, throughput
+from bench import cli, fanout, idle, latency, page, recovery, start, table, throughput
 from bench.processes import BenchError, Server, flow_server, scratch_folder
 
 PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "latency": latency.measure,
     "recovery": recovery.measure,
     "throughput": throughput.measure,
+    "cli": cli.measure,
 }
 
 
