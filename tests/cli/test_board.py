@@ -58,6 +58,12 @@ def test_who_looks_later_counts_from_the_start():
     assert board.parties[0].elapsed_s(101.0) == 3601.0
 
 
+def test_of_an_ended_party_the_site_s_own_clock_says_how_long_it_ran(board):
+    board.take(news(party("a", state="failed")), now_s=101.0, ran_s={"a": 42.0})
+    board.take(news(party("a", state="failed")), now_s=900.0, ran_s={"a": 42.0})
+    assert board.parties[0].elapsed_s(1000.0) == 42.0
+
+
 def test_the_image_s_layers_fill_a_bar_that_stays_full(board):
     def pulling(message):
         return news(party("a", state="preparing", reason="pulling_image", message=message))

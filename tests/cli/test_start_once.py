@@ -1,5 +1,7 @@
 """A start that was cut off is taken up by the same command, and by no other."""
 
+import os
+
 import pytest
 
 from flow_contract.errors import Conflict, Kind
@@ -59,6 +61,18 @@ def test_another_start_after_a_cut_is_another_run(server, start):
     assert len(ids(server)) == 2
 
 
+def test_a_cut_that_is_long_ago_is_forgotten(server, start, tmp_path):
+    server.replies(methods.START_TASK, LOST)
+    assert start().exit_code == 5
+    [kept] = (tmp_path / "fedflow" / "starts").iterdir()
+    os.utime(kept, (0, 0))
+    server.replies(methods.START_TASK, STARTED)
+    assert start("--param", "other=1").exit_code == 0
+    assert not kept.exists()
+    assert start().exit_code == 0
+    assert len(ids(server)) == 3
+
+
 def test_a_start_that_was_refused_leaves_nothing_to_take_up(server, start):
     server.replies(methods.START_TASK, Conflict("status conflict: active", kind=Kind.TASK))
     assert start().exit_code == 6
@@ -101,6 +115,7 @@ def test_parameters_are_the_template_s_with_those_of_the_command_line(
         (["--param", "a=1", "--param", "a=2"], "--param: 'a' is given twice"),
         (["--param", "epochs=many"], "epochs=many: give a whole number"),
         (["--param", "epochs=1", "--epochs", "2"], "not both"),
+        (["--timeout", "3"], "--timeout: is for --wait and --watch"),
     ],
 )
 def test_parameters_that_can_not_be_are_a_usage_error(server, start, arguments, problem):

@@ -1,6 +1,8 @@
 """`fedflow task logs`: what the workloads wrote, merged over parties in the order of time."""
 
+import json
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +10,7 @@ import click
 
 from flow_server_sdk.cli import completing
 from flow_server_sdk.cli.asking import ask
-from flow_server_sdk.cli.output import JSON, Output, showing, visible, write_json
+from flow_server_sdk.cli.output import JSON, Output, showing, visible
 from flow_server_sdk.cli.tasks.stored import KEY, wanted_task
 
 if TYPE_CHECKING:
@@ -70,13 +72,16 @@ def logs(
         task = find_task(sdk, wanted)
         names = [each["federated_id"] for each in task["party_status"] or ()]
         width = max(map(len, parties or names or [""]))
+        # A flush per line costs more than the line, and a pipe's reader can wait for a block.
+        is_live = follow or sys.stdout.isatty()
         for line in sdk.task.logs(
             task[KEY], party=parties or None, follow=follow, since=since, tail=tail, run_id=run_id
         ):
-            if out.form == JSON:
-                write_json(_document(line))
-            else:
-                click.echo(_text(line, width, timestamps=timestamps))
+            is_json = out.form == JSON
+            text = json.dumps(_document(line)) if is_json else _text(line, width, at=timestamps)
+            sys.stdout.write(f"{text}\n")
+            if is_live:
+                sys.stdout.flush()
 
     try:
         ask(server, question)
@@ -97,8 +102,8 @@ def _document(line: "LogLine") -> dict[str, Any]:
     }
 
 
-def _text(line: "LogLine", width: int, *, timestamps: bool) -> str:
-    at = f"{line.at:%Y-%m-%dT%H:%M:%S}.{line.at.microsecond // 1000:03}Z " if timestamps else ""
+def _text(line: "LogLine", width: int, *, at: bool) -> str:
+    time = f"{line.at:%Y-%m-%dT%H:%M:%S}.{line.at.microsecond // 1000:03}Z " if at else ""
     # The site's own word, such as how much was dropped.
     mark = "* " if line.stream == "mark" else ""
-    return f"{at}{visible(line.party):{width}}  {mark}{visible(line.text)}"
+    return f"{time}{visible(line.party):{width}}  {mark}{visible(line.text)}"

@@ -9,6 +9,7 @@ import json
 import os
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 from flow_server_sdk import known_servers
@@ -34,6 +35,9 @@ class PendingStart:
             draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
             draft.write_text(self.request_id, encoding="ascii")
             draft.replace(self._path)
+            for other in self._path.parent.iterdir():
+                if _age_s(other) > KEPT_S:
+                    other.unlink(missing_ok=True)
         except OSError:
             return
 
@@ -46,8 +50,12 @@ class PendingStart:
 
     def _read(self) -> str | None:
         try:
-            if time.time() - self._path.stat().st_mtime > KEPT_S:
+            if _age_s(self._path) > KEPT_S:
                 return None
             return self._path.read_text(encoding="ascii").strip() or None
         except (OSError, UnicodeDecodeError):
             return None
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime

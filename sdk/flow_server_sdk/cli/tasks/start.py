@@ -66,6 +66,8 @@ def start(
     The file's template and task are created, or updated where they differ, by their names. A
     call that was cut off can be repeated as it is: the run is started once.
     """
+    if timeout_s is not None and not (is_watched or is_awaited):
+        raise click.UsageError("--timeout: is for --wait and --watch")
     given = parameters.pairs("--param", params)
     epochs = parameters.epochs_of(given, epochs)
     file = _file(wanted)

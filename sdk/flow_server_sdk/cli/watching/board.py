@@ -41,8 +41,8 @@ class PartyLine:
             return None
         return max((now_s if self.ended_s is None else self.ended_s) - self.began_s, 0.0)
 
-    def take(self, party: dict[str, Any], *, ran_s: float, now_s: float) -> None:
-        """Take one party's status; `ran_s` is how long it had run when it was seen first."""
+    def take(self, party: dict[str, Any], *, ran_s: float | None, now_s: float) -> None:
+        """Take one party's status; `ran_s` is for how long it has run, None if nobody knows."""
         self.state, self.reason = party["state"], party["reason"]
         self.message, self.note = party["message"], party["note"]
         self.epoch, self.total_epoch = party["current_epoch"], party["total_epoch"]
@@ -50,9 +50,13 @@ class PartyLine:
             self.pulled = _part(self.message)
         elif self.pulled is not None:
             self.pulled = 1.0
+        if self.ended_s is not None:
+            return
         if self.began_s is None and party["started_at"] is not None:
+            self.began_s = now_s
+        if ran_s is not None:
             self.began_s = now_s - ran_s
-        if self.is_over and self.ended_s is None:
+        if self.is_over:
             self.ended_s = now_s
 
 
@@ -75,7 +79,7 @@ class Board:
         return list(self._parties.values())
 
     def take(self, news: News, *, now_s: float, ran_s: dict[str, float] | None = None) -> None:
-        """Take one of the news; `ran_s` says for how long a party has been running already."""
+        """Take one of the news; `ran_s` says for how long parties have run, if known."""
         match news:
             case TaskNews():
                 self._take_task(news, now_s, ran_s or {})
@@ -95,7 +99,7 @@ class Board:
         for party in task["party_status"] or ():
             name = party["federated_id"]
             line = self._parties.setdefault(name, PartyLine(party=name))
-            line.take(party, ran_s=ran_s.get(name, 0.0), now_s=now_s)
+            line.take(party, ran_s=ran_s.get(name), now_s=now_s)
 
     def _take_metric(self, news: MetricNews) -> None:
         line = self._parties.get(news.party)

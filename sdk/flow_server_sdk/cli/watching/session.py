@@ -82,7 +82,8 @@ class Session:
     def _take(self, news: News) -> None:
         if isinstance(news, Broken):
             _give_up(news.error)
-        ran_s = _ran_s(news.task) if isinstance(news, TaskNews) else {}
+        is_first = self.board.run_id is None
+        ran_s = _ran_s(news.task, is_first=is_first) if isinstance(news, TaskNews) else {}
         self.board.take(news, now_s=self._clock(), ran_s=ran_s)
 
     def _wait_s(self) -> float:
@@ -162,20 +163,23 @@ def _give_up(error: Exception) -> NoReturn:
     raise error
 
 
-def _ran_s(task: dict[str, Any]) -> dict[str, float]:
-    """Return for how long each party had run when it was seen, by its site's clock and ours."""
+def _ran_s(task: dict[str, Any], *, is_first: bool) -> dict[str, float]:
+    """Return for how long parties have run, where that is known better than by watching them.
+
+    Of one that has ended its site's clock says so exactly. Of one that was running when the
+    watch began, the site's clock and ours, which may differ, say more than nothing.
+    """
     found = {}
     for party in task["party_status"] or ():
-        if party["started_at"] is not None:
-            began = parsedate_to_datetime(party["started_at"]).replace(tzinfo=UTC)
-            finished = party["finished_at"]
-            end = (
-                datetime.now(UTC)
-                if finished is None
-                else parsedate_to_datetime(finished).replace(tzinfo=UTC)
-            )
-            found[party["federated_id"]] = max((end - began).total_seconds(), 0.0)
+        began, ended = (_moment(party[key]) for key in ("started_at", "finished_at"))
+        if began is not None and (ended is not None or is_first):
+            length = (ended or datetime.now(UTC)) - began
+            found[party["federated_id"]] = max(length.total_seconds(), 0.0)
     return found
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else parsedate_to_datetime(text).replace(tzinfo=UTC)
 
 
 @contextlib.contextmanager
