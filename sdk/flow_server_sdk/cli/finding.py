@@ -5,7 +5,6 @@ an id may be cut short to its first digits, four at least. What fits more than o
 that lists them: nothing is guessed.
 """
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -115,6 +114,8 @@ def _fits(wanted: str, name: str, known_id: str) -> bool:
 
 
 def _hint(kind: str, wanted: str, known: list[dict[str, Any]]) -> str:
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
     names = {name_key(each["name"]): each["name"] for each in known}
     close = difflib.get_close_matches(name_key(wanted), names, n=1, cutoff=0.5)
     if close:
