@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import (
+    cli,
     fanout,
     flood,
     idle,
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "points": points.measure,
     "recovery": recovery.measure,
     "throughput": throughput.measure,
+    "cli": cli.measure,
 }
 
 

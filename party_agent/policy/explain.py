@@ -98,7 +98,7 @@ def _parsed(path: Path, text: str) -> Any:
     if path.suffix == ".toml":
         return tomllib.loads(text)
     if path.suffix in (".yaml", ".yml"):
-        # Only who writes YAML needs to have it installed.
+        # Only who writes YAML pays for its import.
         import yaml  # noqa: PLC0415  see above
 
         try:

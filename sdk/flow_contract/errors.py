@@ -202,3 +202,10 @@ def ret_code(error: FlowError) -> int | None:
     if number is not None:
         return number
     return RET_INVALID_PARAM if isinstance(error, InvalidArgument | TooLarge) else None
+
+
+def by_ret_code(number: int) -> type[FlowError] | None:
+    """Return the class that FlowServerSdk's number stands for, None for an unknown one."""
+    if number == RET_INVALID_PARAM:
+        return InvalidArgument
+    return next((kind for (kind, _), known in _RET_CODES.items() if known == number), None)

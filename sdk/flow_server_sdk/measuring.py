@@ -11,8 +11,13 @@ from flow_wire import metrics_pb2
 from flow_wire.codec.metrics import decode_party_metrics
 
 
-def metrics(
-    task_id: str, run_id: str | None, party: str | None, name: str | None, link: Link
+def metrics(  # noqa: PLR0917 - as the surface has them
+    task_id: str,
+    run_id: str | None,
+    party: str | None,
+    name: str | None,
+    after: str | None,
+    link: Link,
 ) -> Script:
     """Read all points that are asked for; None means the newest run, all parties, all names."""
     points: list[dict[str, Any]] = []
@@ -23,6 +28,7 @@ def metrics(
             run_id=forms.text("run_id", run_id or ""),
             federated_id=forms.text("party", party or ""),
             name=forms.text("name", name or ""),
+            after=forms.text("after", after or ""),
             limit=MAX_LISTED,
         )
         while True:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -63,3 +64,32 @@ def test_the_ten_lines_start_a_task_over_three_parties_and_print_each_status(fed
     assert [line.split()[:3] for line in lines[1:]] == [
         [f"party-{number}", "succeeded", "0"] for number in (1, 2, 3)
     ]
+
+
+def command_lines():
+    page = (REPOSITORY / "README.md").read_text()
+    found = re.search(r"^fedflow task start .*?(?=```)", page, re.DOTALL | re.MULTILINE)
+    return found[0].splitlines()
+
+
+@pytest.mark.postgres
+def test_the_commands_start_the_example_and_show_its_log_and_its_curve(federation):
+    said = []
+    for line in command_lines():
+        words = shlex.split(line)
+        assert words.pop(0) == "fedflow"
+        done = subprocess.run(
+            [sys.executable, "-m", "flow_server_sdk.cli", *words],
+            env={**ENVIRONMENT, "FEDFLOW_SERVER": federation["grpc"], "COLUMNS": "80"},
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    followed, logs, curve = said
+    assert "loss-curve-all Succeeded" in followed
+    assert "party-1  epoch 20: weight" in logs
+    assert "━ party-3" in curve

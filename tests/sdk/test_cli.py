@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from flow_server_sdk.cli import main
-from flow_server_sdk.cli.commands import COMMANDS, Entry, LazyGroup
+from flow_server_sdk.cli.commands import COMMANDS
+from flow_server_sdk.cli.lazy import Entry, LazyGroup
 
 HEAVY = {"grpc", "google.protobuf", "sqlalchemy", "asyncpg", "alembic", "docker", "pydantic"}
 

@@ -102,16 +102,16 @@ def test_drain_and_resume_say_what_the_party_does_then(  # noqa: PLR0917 - a row
     assert json.loads(fedflow(command, "federate-1", "--json").output) == shapes.party(party)
 
 
-def test_an_unknown_party_ends_with_1_and_its_sentence(server, fedflow):
+def test_an_unknown_party_ends_with_3_and_its_sentence(server, fedflow):
     server.replies(methods.DRAIN_PARTY, NotFound("party not found: 'nobody'", kind=Kind.PARTY))
     result = fedflow("drain", "nobody")
-    assert (result.exit_code, result.output) == (1, "Error: party not found: 'nobody'\n")
+    assert (result.exit_code, result.output) == (3, "Error: party not found: 'nobody'\n")
 
 
-def test_a_server_that_is_not_there_ends_with_1(server, fedflow):
+def test_a_server_that_is_not_there_ends_with_5(server, fedflow):
     server.stop()
     result = fedflow("list")
-    assert result.exit_code == 1
+    assert result.exit_code == 5
     assert "can't be reached" in result.output
 
 

@@ -45,7 +45,7 @@ async def test_who_logged_in_is_known_to_every_command_until_they_log_out(
     assert (await fedflow("logout")).exit_code == 0
     assert server.admin_token not in kept.read_text()
     lost = await fedflow("whoami")
-    assert (lost.exit_code, "needs a token" in lost.output) == (1, True)
+    assert (lost.exit_code, "needs a token" in lost.output) == (4, True)
     assert (await fedflow("logout")).exit_code == 1
 
 
@@ -58,7 +58,7 @@ async def test_a_token_on_the_command_line_is_refused_and_not_repeated(server, f
 
 async def test_a_token_that_the_server_refuses_is_not_kept(server, fedflow, tmp_path):
     result = await fedflow("login", "--token", "-", "--ca", str(server.ca), stdin="hunter2\n")
-    assert (result.exit_code, "not accepted" in result.output) == (1, True)
+    assert (result.exit_code, "not accepted" in result.output) == (4, True)
     assert "hunter2" not in result.output
     assert not (tmp_path / "config").exists()
     empty = await fedflow("login", "--token", "-", "--ca", str(server.ca), stdin="\n")
@@ -74,7 +74,7 @@ async def test_a_token_file_is_read_whenever_it_is_needed_and_not_copied(server,
     assert server.admin_token not in kept
     assert (await fedflow("whoami", "--json")).exit_code == 0
     file.write_text("hunter2")
-    assert (await fedflow("whoami")).exit_code == 1
+    assert (await fedflow("whoami")).exit_code == 4
 
 
 async def test_the_environment_is_enough(server, fedflow):
@@ -100,9 +100,9 @@ async def test_an_admin_adds_users_and_hands_out_tokens(server, fedflow):
     assert shown[0]["scopes"] == ["read"]
     given = {"FEDFLOW_TOKEN": token, "FEDFLOW_CA": str(server.ca)}
     refused = await fedflow("user", "list", **given)
-    assert (refused.exit_code, "manage" in refused.output) == (1, True)
+    assert (refused.exit_code, "manage" in refused.output) == (4, True)
     assert (await fedflow("token", "revoke", token_id(token))).exit_code == 0
-    assert (await fedflow("whoami", **given)).exit_code == 1
+    assert (await fedflow("whoami", **given)).exit_code == 4
 
 
 async def test_roles_change_and_users_go_and_come_back(server, fedflow):
@@ -118,4 +118,4 @@ async def test_roles_change_and_users_go_and_come_back(server, fedflow):
     assert "ana" in (await fedflow("user", "list")).output
     assert (await fedflow("user", "enable", "ana")).output == "ana is enabled\n"
     last = await fedflow("user", "disable", "admin")
-    assert (last.exit_code, "last admin" in last.output) == (1, True)
+    assert (last.exit_code, "last admin" in last.output) == (6, True)

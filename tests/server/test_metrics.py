@@ -133,6 +133,16 @@ async def test_one_metric_or_one_party_can_be_asked_for(sdk, start, push):
     assert answer["data"]["dropped"] == {"hospital-a": 0, "hospital-b": 9}
 
 
+async def test_what_was_read_before_can_be_left_out(sdk, start, push):
+    task_id, shares = await start("hospital-a", "hospital-b")
+    for party, share in shares.items():
+        await push(share, 1, points(*range(4)), party=party)
+    assert await values(sdk, task_id, party="hospital-b", after="1.3") == [3]
+    assert await values(sdk, task_id, party="hospital-b", after="1.4") == []
+    assert await values(sdk, task_id, after="0.2") == [2, 3, 0, 1, 2, 3]
+    assert (await sdk.task.metrics(task_id, after="later"))["ret_code"] == 10000
+
+
 async def test_pages_follow_one_another_without_a_hole_or_a_repeat(stub, start, push):
     task_id, shares = await start("hospital-a", "hospital-b")
     for party, share in shares.items():

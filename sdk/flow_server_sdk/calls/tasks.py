@@ -239,14 +239,16 @@ class TaskCalls(Surface[R], Generic[R, L, E]):
         party: str | None = None,
         name: str | None = None,
         run_id: str | None = None,
+        after: str | None = None,
     ) -> R:
         """Return data.points of what the workloads measured, party by party, as reported.
 
         Each is {"party", "name", "step", "value", "time"}; `time` is seconds since 1970 by the
-        site's clock. None means all parties, all names, the newest run. data.dropped says per
-        party how many points never came.
+        site's clock. None means all parties, all names, the newest run. `after` "2.150" leaves
+        out what comes before the party of rank 2 and that party's first 150 points. data.dropped
+        says per party how many points never came.
         """
-        return self._run(metrics(task_id, run_id, party, name, self._link))
+        return self._run(metrics(task_id, run_id, party, name, after, self._link))
 
     def runs(self, task_id: str, page: int = 1, limit: int = 10) -> R:
         """Return data.runs, every start of the task, newest first, and data.run_count.

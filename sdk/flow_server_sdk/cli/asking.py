@@ -42,20 +42,30 @@ def ask(
     token: str | None = None,
     ca: str | None = None,
 ) -> Any:
-    """Return what `question` makes of a client of this server; ends the command with 1 or 2."""
-    from flow_contract.errors import FlowError  # noqa: PLC0415 - --help must stay quick
-    from flow_server_sdk.client import FlowServerSdk  # noqa: PLC0415 - the same
+    """Return what `question` makes of a client of this server.
 
-    host, port = split(server)
-    try:
-        sdk = FlowServerSdk(host, port, token=token, ca=ca)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
-    with sdk:
+    An error of the catalogue ends the command with its sentence and its exit code.
+    """
+    from flow_contract.errors import FlowError  # noqa: PLC0415 - --help must stay quick
+    from flow_server_sdk.cli import exits  # noqa: PLC0415 - the same
+
+    with connected(server, token=token, ca=ca) as sdk:
         try:
             return question(sdk)
         except FlowError as error:
-            raise click.ClickException(error.message) from None
+            code = exits.of_error(type(error))
+            raise exits.CommandFailed(printable(error.message), code) from None
+
+
+def connected(server: str, *, token: str | None = None, ca: str | None = None) -> "FlowServerSdk":
+    """Return a client of this server, to be closed; what can't be used ends the command."""
+    from flow_server_sdk.client import FlowServerSdk  # noqa: PLC0415 - --help must stay quick
+
+    host, port = split(server)
+    try:
+        return FlowServerSdk(host, port, token=token, ca=ca)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def split(server: str) -> tuple[str, str]:
@@ -71,9 +81,12 @@ def split(server: str) -> tuple[str, str]:
 
 
 def data_of(answer: dict[str, Any]) -> Any:
-    """Return the answer's data; one that says no ends the command with 1."""
-    if answer["ret_code"]:
-        raise click.ClickException(answer["ret_msg"])
+    """Return the answer's data; one that says no ends the command with its exit code."""
+    if number := answer["ret_code"]:
+        from flow_contract.errors import by_ret_code  # noqa: PLC0415 - --help must stay quick
+        from flow_server_sdk.cli import exits  # noqa: PLC0415 - the same
+
+        raise exits.CommandFailed(printable(answer["ret_msg"]), exits.of_error(by_ret_code(number)))
     return answer.get("data")
 
 

@@ -1,28 +1,12 @@
-"""The table of commands, and a group that imports a command only when it is run.
+"""`fedflow` and the table of its commands.
 
 Server and agent stand in the table by name: the client's code never imports theirs, and a
 machine that has only one of them installed still has a working `fedflow`.
 """
 
-import importlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import metadata
-from typing import Any
-
 import click
 
-from flow_server_sdk.cli.lifeline import end_with_parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One command: where it is, what `--help` says of it, which extra it needs."""
-
-    target: str
-    help: str
-    extra: str | None = None
-
+from flow_server_sdk.cli.lazy import Entry, LazyGroup
 
 COMMANDS: dict[str, Entry] = {
     "agent": Entry(
@@ -33,6 +17,10 @@ COMMANDS: dict[str, Entry] = {
     "audit": Entry(
         target="flow_server_sdk.cli.audit:audit",
         help="Read the audit log; verify that nobody changed it.",
+    ),
+    "completion": Entry(
+        target="flow_server_sdk.cli.completion:completion",
+        help="Complete commands, names and ids in your shell.",
     ),
     "db": Entry(
         target="flow_server.cli:db",
@@ -60,6 +48,14 @@ COMMANDS: dict[str, Entry] = {
         help="Run a flow server: keep templates and tasks, drive the agents.",
         extra="server",
     ),
+    "task": Entry(
+        target="flow_server_sdk.cli.task:task",
+        help="Create, start, watch and stop tasks; logs and metrics.",
+    ),
+    "template": Entry(
+        target="flow_server_sdk.cli.template:template",
+        help="Create, list, update and delete templates.",
+    ),
     "token": Entry(
         target="flow_server_sdk.cli.token:token",
         help="Create, list and revoke API tokens.",
@@ -78,63 +74,11 @@ COMMANDS: dict[str, Entry] = {
     ),
 }
 
-# A module of ours that is missing is a defect, not an extra that is not installed.
-_OURS = {"flow_contract", "flow_wire", "flow_server_sdk", "flow_server", "party_agent"}
-
-
-class LazyGroup(click.Group):
-    """A group over a table of entries."""
-
-    def __init__(self, *args: Any, entries: Mapping[str, Entry], **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._entries = entries
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, sorted."""
-        del ctx
-        return sorted(self._entries)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command, None for a name that is not in the table."""
-        del ctx
-        entry = self._entries.get(cmd_name)
-        return None if entry is None else _load(entry)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table, which says enough without an import."""
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, self._entries[name].help) for name in self.list_commands(ctx)]
-            )
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a library that it needs and lacks is named with its extra."""
-        try:
-            return super().invoke(ctx)
-        except ModuleNotFoundError as error:
-            entry = self._entries.get(ctx.invoked_subcommand or "")
-            if entry is None:
-                raise
-            raise _explained(error, entry) from error
-
-
-def _load(entry: Entry) -> click.Command:
-    module, _, name = entry.target.partition(":")
-    try:
-        command: click.Command = getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise _explained(error, entry) from error
-    return command
-
-
-def _explained(error: ModuleNotFoundError, entry: Entry) -> Exception:
-    package = (error.name or "").partition(".")[0]
-    if entry.extra is None or package in _OURS:
-        return error
-    return click.ClickException(f"{package} is not installed; install fedflow[{entry.extra}]")
-
 
 def _version() -> str:
+    # A third of what `--help` would take otherwise.
+    from importlib import metadata  # noqa: PLC0415 - only who asks for the version needs it
+
     try:
         return metadata.version("fedflow")
     except metadata.PackageNotFoundError:
@@ -160,4 +104,8 @@ def _show_version(ctx: click.Context, _: click.Parameter, asked: object) -> None
 def main(die_with_parent: int | None) -> None:
     """Federated flow: one start runs a container at every party, next to its own data."""
     if die_with_parent is not None:
+        from flow_server_sdk.cli.lifeline import (  # noqa: PLC0415 - --help must stay quick
+            end_with_parent,
+        )
+
         end_with_parent(die_with_parent)

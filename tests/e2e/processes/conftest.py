@@ -4,11 +4,13 @@
 process of theirs; `found` makes fresh ones. Each leaves no container and no process behind.
 """
 
+import uuid
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.e2e.processes.children import until
+from tests.cli.files import flow_file
+from tests.e2e.processes.children import run, until
 from tests.e2e.processes.federation import PARTIES, Federation, Server, Site
 from tests.engine import connect_or_skip
 from tests.images import ensure_busybox_image
@@ -136,3 +138,24 @@ def add_site(tmp_path):
             return site
 
         yield add
+
+
+@pytest.fixture
+def fedflow(process_flow):
+    """Run `fedflow` against the shared process sites: fedflow("task", "list", **environment)."""
+
+    def fedflow(*arguments, **settings):
+        return run(*arguments, FEDFLOW_SERVER=process_flow.server.address, **settings)
+
+    return fedflow
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a flow's file whose workload is a shell script, for one party if none are named."""
+
+    def write(script, *, parties=PARTIES[:1], **fields):
+        name = fields.pop("name", None) or f"t{uuid.uuid4().hex[:12]}"
+        return flow_file(tmp_path, script, name=name, parties=parties, **fields)
+
+    return write

@@ -1,0 +1,186 @@
+"""A source of news over FlowServerSdk's calls: the wait, the log's end, the newest metrics.
+
+Each listens in a thread of its own. The wait tells when the server is lost, by its warnings;
+that it is back shows in the next call that is answered.
+"""
+
+import logging
+import queue
+import threading
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from flow_contract.errors import FlowError, Unavailable
+from flow_contract.lifecycle import PartyRunState
+from flow_server_sdk.cli.asking import data_of
+from flow_server_sdk.cli.exits import CommandFailed
+from flow_server_sdk.cli.watching.port import (
+    Broken,
+    Connection,
+    Line,
+    MetricNews,
+    News,
+    TaskNews,
+)
+
+if TYPE_CHECKING:
+    from flow_server_sdk.client import FlowServerSdk
+
+LINES = 5
+METRICS_EVERY_S = 2.0
+RETRY_S = 1.0
+_LOG = logging.getLogger("flow_server_sdk")
+# What a closed client raises in the middle of a call.
+_CLOSED = (RuntimeError, ValueError)
+
+
+class Following:
+    """The news of a task's newest run. `sdk` is for it alone, and closed with it."""
+
+    def __init__(
+        self, sdk: "FlowServerSdk", task_id: str, *, has_logs: bool, has_metrics: bool
+    ) -> None:
+        self._sdk = sdk
+        self._task_id = task_id
+        self._has_logs = has_logs
+        self._has_metrics = has_metrics
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._lines: deque[Line] = deque(maxlen=LINES)
+        self._closed = threading.Event()
+        self._is_lost = False
+        self._run_id: str | None = None
+        self._task: dict[str, Any] = {}
+        self._cuts = _Cuts(self._cut)
+        _LOG.addHandler(self._cuts)
+        self._begin(self._wait)
+
+    def next(self, timeout_s: float) -> News | None:
+        """See `Source.next`."""
+        try:
+            return self._news.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def lines(self) -> Sequence[Line]:
+        """See `Source.lines`."""
+        return list(self._lines)
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._closed.set()
+        self._sdk.close()
+
+    def _begin(self, listen: Any, *arguments: object) -> None:
+        # Daemons: what hangs in a call must not keep the command from ending.
+        threading.Thread(target=listen, args=arguments, daemon=True).start()
+
+    def _wait(self) -> None:
+        try:
+            answer = self._sdk.task.wait(self._task_id, on_change=self._changed)
+            self._news.put(TaskNews(task=data_of(answer), is_end=True))
+        except (FlowError, CommandFailed, *_CLOSED) as error:
+            if not self._closed.is_set():
+                self._news.put(Broken(error=error))
+        finally:
+            # Not in `close`: the wait says once more that it was cut off, by that.
+            _LOG.removeHandler(self._cuts)
+
+    def _changed(self, task: dict[str, Any]) -> None:
+        self._answered()
+        self._task = task
+        run_id = task["run_id"]
+        if run_id is not None and run_id != self._run_id:
+            # A retry is a run of its own, with logs and metrics of its own.
+            self._run_id = run_id
+            self._lines.clear()
+            if self._has_logs:
+                self._begin(self._read_logs, run_id)
+            if self._has_metrics:
+                self._begin(self._read_metrics, run_id)
+        self._news.put(TaskNews(task=task))
+
+    def _read_logs(self, run_id: str) -> None:
+        while self._is_wanted(run_id):
+            try:
+                for line in self._sdk.task.logs(
+                    self._task_id, run_id=run_id, follow=True, tail=LINES
+                ):
+                    if not self._is_wanted(run_id):
+                        return
+                    self._lines.append(Line(party=line.party, text=line.text))
+            except Unavailable:
+                self._closed.wait(RETRY_S)
+            except (FlowError, *_CLOSED):
+                # A site may keep its log to itself; the run can be followed without.
+                return
+            else:
+                return
+
+    def _is_wanted(self, run_id: str) -> bool:
+        return run_id == self._run_id and not self._closed.is_set()
+
+    def _read_metrics(self, run_id: str) -> None:
+        counts: defaultdict[str, int] = defaultdict(int)
+        every_s = METRICS_EVERY_S
+        while not self._closed.wait(every_s) and run_id == self._run_id:
+            parties = self._task["party_status"] or []
+            every_s = max(METRICS_EVERY_S, len(parties) / 10)
+            for rank, party in enumerate(parties):
+                if party["state"] == PartyRunState.RUNNING and not self._measure(
+                    run_id, rank, party["federated_id"], counts
+                ):
+                    break
+
+    def _measure(self, run_id: str, rank: int, party: str, counts: dict[str, int]) -> bool:
+        """Tell what a party measured since it was asked last; say whether it answered."""
+        try:
+            answer = self._sdk.task.metrics(
+                self._task_id, party=party, run_id=run_id, after=f"{rank}.{counts[party]}"
+            )
+        except (FlowError, *_CLOSED):
+            return False
+        if answer["ret_code"]:
+            return False
+        self._answered()
+        points = answer["data"]["points"]
+        counts[party] += len(points)
+        for name, point in {each["name"]: each for each in points}.items():
+            self._news.put(
+                MetricNews(party=party, name=name, step=point["step"], value=point["value"])
+            )
+        return True
+
+    def _cut(self) -> None:
+        if not self._is_lost and not self._closed.is_set():
+            self._is_lost = True
+            self._news.put(Connection(is_lost=True))
+            self._begin(self._look_for_server)
+
+    def _look_for_server(self) -> None:
+        while not self._closed.is_set() and self._is_lost:
+            try:
+                self._sdk.task.get(self._task_id)
+            except FlowError:
+                continue
+            except _CLOSED:
+                return
+            self._answered()
+
+    def _answered(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            self._news.put(Connection(is_lost=False))
+
+
+class _Cuts(logging.Handler):
+    """Hears from the SDK's log that the wait was cut off, and keeps it off the terminal."""
+
+    def __init__(self, cut: Any) -> None:
+        super().__init__(logging.WARNING)
+        self._cut = cut
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of the record."""
+        del record
+        self._cut()
