@@ -33,6 +33,7 @@ from flow_server.loops.duties import (
 )
 from flow_server.loops.supervisor import Duty
 from flow_server.oidc.issuer import Issuer
+from flow_server.output_parts import make_output_servicer
 from flow_server.services.absences import AbsenceService
 from flow_server.services.admissions import AdmissionService
 from flow_server.services.audit import AuditService
@@ -79,6 +80,7 @@ class Parts:
         registry = self._registry = Registry(settings.reconnect_spread_s)
         watches = self._watches = Watches()
         logs = self._logs = make_log_parts(database, blobs, settings, tasks_watched=watches)
+        outputs = self._outputs = make_output_servicer(database, blobs, settings)
         parties = self._parties = PartyService(
             database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
@@ -128,6 +130,7 @@ class Parts:
             users=UserServicer(UserService(database), TokenService(database)),
             audit=AuditServicer(audit),
             logs=logs.servicer,
+            outputs=outputs,
         )
 
         def changed_identity(subject: str) -> None:
@@ -180,6 +183,7 @@ class Parts:
         )
         self._watches.close()
         self._logs.close()
+        self._outputs.close()
 
     async def check_ready(self) -> None:
         """Reach the database. Raises Unavailable."""

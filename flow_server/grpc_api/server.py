@@ -19,6 +19,7 @@ from flow_server.grpc_api.interceptor import ErrorInterceptor
 from flow_server.grpc_api.listener import Listener
 from flow_server.grpc_api.logs import LogServicer
 from flow_server.grpc_api.metrics import MetricServicer
+from flow_server.grpc_api.outputs import OutputServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
 from flow_server.grpc_api.rates import Counter
@@ -44,6 +45,8 @@ from flow_wire import (
     logs_pb2_grpc,
     metrics_pb2,
     metrics_pb2_grpc,
+    outputs_pb2,
+    outputs_pb2_grpc,
     parties_pb2,
     parties_pb2_grpc,
     runs_pb2,
@@ -79,6 +82,7 @@ _SERVICES = (
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],
     metrics_pb2.DESCRIPTOR.services_by_name["MetricService"],
     logs_pb2.DESCRIPTOR.services_by_name["LogService"],
+    outputs_pb2.DESCRIPTOR.services_by_name["OutputService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
@@ -99,6 +103,7 @@ class Servicers:
     enrolment: EnrolmentServicer
     metrics: MetricServicer
     logs: LogServicer
+    outputs: OutputServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -191,6 +196,7 @@ def _add(
     users_pb2_grpc.add_UserServiceServicer_to_server(servicers.users, server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
     logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
+    outputs_pb2_grpc.add_OutputServiceServicer_to_server(servicers.outputs, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         [*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], server

@@ -1,6 +1,13 @@
 """Every table of the schema: who needs the whole asks here, so that none is forgotten."""
 
-from flow_server.storage import columns, identity_tables, log_tables, metric_tables, tables
+from flow_server.storage import (
+    columns,
+    identity_tables,
+    log_tables,
+    metric_tables,
+    output_tables,
+    tables,
+)
 
 metadata = columns.metadata
 TABLES = (
@@ -21,4 +28,8 @@ TABLES = (
     log_tables.logs,
     log_tables.log_chunks,
     log_tables.deleted_runs,
+    output_tables.outputs,
+    output_tables.output_uploads,
+    output_tables.output_files,
+    output_tables.output_rubbish,
 )

@@ -130,6 +130,10 @@ NEW_TABLES = {
     "deleted_runs",
     "metric_heads",
     "metric_points",
+    "outputs",
+    "output_uploads",
+    "output_files",
+    "output_rubbish",
 }
 
 
