@@ -4,12 +4,9 @@ Many agents may live in one event loop; nothing here is global.
 """
 
 import asyncio
-import json
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from importlib import metadata
-from pathlib import Path
 
 import structlog
 
@@ -29,9 +26,13 @@ from party_agent.link import Link
 from party_agent.logs_out.pusher import LogPusher
 from party_agent.logs_out.spools import spools_of
 from party_agent.metric_push import MetricPush
-from party_agent.policy.rules import quick_rules
+from party_agent.outputs_out.pusher import OutputPusher
+from party_agent.outputs_out.spools import output_spools_of
+from party_agent.outputs_out.taking import OutputTaking
+from party_agent.policy.chosen import policy_of
+from party_agent.policy.rules import MayLeave
 from party_agent.policy.site import Site
-from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
+from party_agent.ready_file import write_ready_file
 from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.retention import Keep, Retention
@@ -39,6 +40,7 @@ from party_agent.runtime.port import Runtime
 from party_agent.settings import AgentSettings
 from party_agent.tasks import first_of
 from party_agent.units import Units
+from party_agent.version import version
 from party_agent.workload_api.host import ApiHost
 
 # For the last reports to be acknowledged before an agent with nothing left to do leaves. What
@@ -68,8 +70,12 @@ class Agent:
             IdentityMissing: there is nowhere to have an identity in.
             PolicyInvalid: the policy file can't be followed.
         """
-        policy = _policy_of(settings)
+        policy = policy_of(settings)
         self._settings = settings
+
+        def may_leave() -> MayLeave:
+            return policy.rules.may_leave
+
         self._runtime = runtime
         self._closing = asyncio.Event()
         self._draining = asyncio.Event()
@@ -91,7 +97,9 @@ class Agent:
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
         # What the memory runtime runs are scripts that can call nobody.
         api_dir = state_dir.absolute() if state_dir and runtime.name != "memory" else None
-        api = ApiHost(api_dir, clock.now)
+        uploads = output_spools_of(settings)
+        taking = None if uploads is None else OutputTaking(uploads, may_leave)
+        api = ApiHost(api_dir, clock.now, more=lambda spec: taking.routes(spec) if taking else {})
         spools = spools_of(settings)
         self.units = Units(
             site=site,
@@ -105,6 +113,7 @@ class Agent:
             outputs=outputs,
             api=api,
             logs=spools,
+            uploads=uploads,
         )
         self._retention = Retention(
             keep=Keep(
@@ -117,6 +126,7 @@ class Agent:
             journal=self._journal,
             clock=clock,
             outputs=outputs,
+            uploads=uploads,
         )
         door = door_of(settings, clock)
         self._logs = LogPusher(
@@ -150,6 +160,17 @@ class Agent:
             streams=(MetricPush(federated_id=settings.party, host=api, clock=clock).run,),
         )
 
+        self._outputs = OutputPusher(
+            settings,
+            door,
+            uploads,
+            outputs,
+            may_write=self._may_write,
+            is_current=self.connected.is_set,
+            rules=may_leave,
+            clock=clock,
+            random=random,
+        )
         self._renewal = (
             None
             if settings.insecure or state_dir is None
@@ -221,6 +242,7 @@ class Agent:
                 self._say_ready(),
                 self._retention.run(),
                 self._logs.run(),
+                self._outputs.run(),
                 *([] if self._renewal is None else [self._renewal.run()]),
                 self._control.run(),
             )
@@ -274,26 +296,3 @@ class Agent:
                     "runtime": self._runtime.name,
                 },
             )
-
-
-def _policy_of(settings: AgentSettings) -> PolicySource:
-    if settings.policy is None:
-        return FixedPolicy(quick_rules(settings.data, allow_network=settings.allow_network))
-    if settings.data or settings.allow_network:
-        log.warning("options_overridden", by="policy", options=["data", "allow_network"])
-    return PolicyFile(settings.policy.absolute())
-
-
-def write_ready_file(path: Path, content: dict[str, str]) -> None:
-    """Write the JSON file whole or not at all: who sees it can read it."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(content) + "\n")
-    draft.replace(path)
-
-
-def version() -> str:
-    """Return the installed version, or that there is none: a source tree."""
-    try:
-        return metadata.version("fedflow")
-    except metadata.PackageNotFoundError:
-        return "source"

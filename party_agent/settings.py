@@ -106,6 +106,12 @@ class AgentSettings(BaseSettings):
     # Of one party run's log, and of all that are not yet with the server; more is dropped.
     log_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**2
     log_bytes_of_site: Annotated[int, Field(ge=0)] = 4 * 1024**3
+    # What may leave of one run's outputs, as often as it is sent, and how much of what workloads
+    # send may wait here for the server.
+    output_bytes_per_file: Annotated[int, Field(ge=0)] = 16 * 1024**3
+    output_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**3
+    output_files_per_run: Annotated[int, Field(ge=0)] = 20_000
+    output_bytes_of_site: Annotated[int, Field(ge=0)] = 256 * 1024**3
     ready_file: Path | None = None
     log_json: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -170,6 +176,10 @@ _VARIABLES = frozenset(
         "runtime_wait_s",
         "log_bytes_per_run",
         "log_bytes_of_site",
+        "output_bytes_per_file",
+        "output_bytes_per_run",
+        "output_files_per_run",
+        "output_bytes_of_site",
     }
 )
 

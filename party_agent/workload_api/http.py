@@ -32,11 +32,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request; its body comes in chunks, once."""
+    """One request; its body comes in chunks, once. `size_bytes` is what it says of its body."""
 
     method: str
     path: str
     chunks: AsyncIterator[bytes]
+    size_bytes: int | None = None
 
     async def body(self, most_bytes: int = MAX_BODY_BYTES) -> bytes:
         """Return the whole body. Raises TooLarge."""
@@ -140,6 +141,7 @@ class _Connection:
                 method=event.method.decode(),
                 path=event.target.decode("ascii", "replace").partition("?")[0],
                 chunks=self._chunks(),
+                size_bytes=_size_bytes(event),
             )
             answer = await handle(request)
         except h11.RemoteProtocolError as error:
@@ -195,6 +197,12 @@ class _Connection:
             self._writer.write(data)
             async with asyncio.timeout(_READ_TIMEOUT_S):
                 await self._writer.drain()
+
+
+def _size_bytes(request: h11.Request) -> int | None:
+    # h11 lets nothing but digits pass.
+    found = [value for name, value in request.headers if name == b"content-length"]
+    return int(found[0]) if found else None
 
 
 def _described(message: str, field: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import enum
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -265,15 +265,6 @@ def read_place(text: str) -> Place:
         raise InvalidArgument("after: not a place that a listing gave", field="after")
     checks.text("after", text, max_chars=100)
     return Place(rank=int(rank), key=key)
-
-
-def skipped_of(found: Mapping[str, str]) -> tuple[tuple[Skipped, ...], int]:
-    """Return {name: why} as it is told: the first ones by name, and how many there are."""
-    told = tuple(
-        Skipped(name=shown_name(name), why=found[name][:MAX_WHY_LENGTH])
-        for name in sorted(found)[:MAX_SKIPPED]
-    )
-    return told, len(found)
 
 
 def _bad_name(name: str, what: str, field: str) -> InvalidArgument:
