@@ -187,7 +187,8 @@ def _check(wanted: Wanted) -> None:
 def _no_part(federated_id: str) -> NotFound:
     return NotFound(
         f"party {federated_id[:63]!r} has no part in this run; name one that has",
-        kind=Kind.PARTY_RUN,
+        kind=Kind.PARTY,
+        subject_id=federated_id[:63],
         field="federated_id",
     )
 

@@ -11,7 +11,6 @@ from party_agent.outputs_out.spool import OutputSpool
 from party_agent.outputs_out.tree import Changed, Tree
 from party_agent.policy.rules import MayLeave
 
-
 # Looked at, for each that may leave: which of many do is decided by their names.
 _SEEN_FILES = 5
 

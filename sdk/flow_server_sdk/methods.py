@@ -7,6 +7,7 @@ from flow_wire import (
     audit_pb2,
     logs_pb2,
     metrics_pb2,
+    outputs_pb2,
     parties_pb2,
     runs_pb2,
     tasks_pb2,
@@ -96,4 +97,14 @@ LIST_AUDIT = Method(
 )
 READ_LOGS = Method(
     path="/fedflow.v1.LogService/Read", response=logs_pb2.ReadLogsResponse, repeatable=True
+)
+LIST_OUTPUTS = Method(
+    path="/fedflow.v1.OutputService/List",
+    response=outputs_pb2.ListOutputsResponse,
+    repeatable=True,
+)
+DOWNLOAD_OUTPUT = Method(
+    path="/fedflow.v1.OutputService/Download",
+    response=outputs_pb2.DownloadOutputResponse,
+    repeatable=True,
 )

@@ -10,6 +10,7 @@ from flow_wire import (
     audit_pb2,
     logs_pb2,
     metrics_pb2,
+    outputs_pb2,
     parties_pb2,
     runs_pb2,
     tasks_pb2,
@@ -107,6 +108,7 @@ def test_every_method_is_in_the_proto_with_this_reply(method: Method):
             audit_pb2,
             logs_pb2,
             metrics_pb2,
+            outputs_pb2,
         )
         for found in file.DESCRIPTOR.services_by_name.values()
         if found.full_name == service

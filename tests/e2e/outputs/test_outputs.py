@@ -1,138 +1,12 @@
-"""Outputs from a workload to a user's disk, through a real agent and a real server, both hurt."""
+"""Outputs from a workload to the server, through a real agent and a real server, both hurt."""
 
 import asyncio
-import contextlib
 import hashlib
-import os
-
-import pytest
 
 from flow_contract.outputs import PART_BYTES
-from flow_server.app import FlowServer
-from flow_server.settings import ServerSettings
-from flow_server_sdk import AsyncFlowServerSdk
-from party_agent.app import Agent
-from party_agent.runtime.process import ProcessRuntime
-from party_agent.settings import AgentSettings
-from tests.server.flows import make_task
-from tests.server.output_client import OutputReader
 
-ONE = ["hospital-a"]
 LARGE_BYTES = 5 * PART_BYTES + 12_345
 MAKE_LARGE = f"head -c {LARGE_BYTES} /dev/urandom > $FEDFLOW_OUTPUT_DIR/model"
-
-
-class Site:
-    """One party whose agents come and go; its state directory and its workloads stay."""
-
-    def __init__(self, address, folder, **settings):
-        self._settings = AgentSettings(
-            **{
-                "server": address,
-                "party": "hospital-a",
-                "runtime": "process",
-                "insecure": True,
-                "state_dir": folder,
-                "first_backoff_s": 0.05,
-                "max_backoff_s": 0.2,
-                **settings,
-            }
-        )
-        self.outputs = folder / "outputs"
-        self.uploads = folder / "uploads"
-        self._workloads = folder / "workloads"
-        self._running = None
-
-    async def start(self):
-        self._workloads.mkdir(parents=True, exist_ok=True)
-        runtime = ProcessRuntime(self._workloads, environ=os.environ)
-        self.agent = Agent(self._settings, runtime)
-        self._running = asyncio.create_task(self.agent.run())
-        await self.agent.connected.wait()
-
-    async def kill(self):
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-            self._running = None
-
-    def made(self, name):
-        """Return what the one workload of this site has made under a name."""
-        (folder,) = self.outputs.iterdir()
-        return (folder / name).read_bytes()
-
-
-class Stage:
-    """What a test acts on."""
-
-    def __init__(self, options, folder, stack):
-        self._options = options
-        self._folder = folder
-        self._stack = stack
-
-    async def start(self, port=0):
-        self.server = FlowServer(ServerSettings(port=port, **self._options))
-        await self.server.start()
-        self.address = self.server.grpc_address
-
-    async def restart_server(self):
-        port = int(self.address.rsplit(":", 1)[1])
-        await self.server.aclose()
-        await self.start(port)
-
-    def site(self, **settings):
-        site = Site(self.address, self._folder / "site", **settings)
-        self._stack.push_async_callback(site.kill)
-        return site
-
-    async def started(self, command):
-        task_id = await make_task(self.sdk, ONE, data="", command=["sh", "-c", command])
-        answer = await self.sdk.task.start(task_id)
-        assert answer["ret_code"] == 0, answer
-        return task_id
-
-    async def until(self, task_id, is_so):
-        """Return what the only party has made once it is so; nobody tells of a change."""
-        async with OutputReader(self.address) as reader, asyncio.timeout(100):
-            while True:
-                (party,) = (await reader.list(task_id)).parties
-                if is_so(party):
-                    return party
-                await asyncio.sleep(0.02)
-
-    async def complete(self, task_id):
-        return await self.until(task_id, lambda party: party.complete)
-
-
-@pytest.fixture
-def short_folder(tmp_path_factory):
-    # A socket's address has 107 bytes.
-    return tmp_path_factory.mktemp("o")
-
-
-@pytest.fixture
-async def stage(database_url, short_folder):
-    options = {
-        "insecure": True,
-        "http_port": 0,
-        "database_url": database_url,
-        "shutdown_grace_s": 0,
-        "state_dir": short_folder / "server",
-    }
-    async with contextlib.AsyncExitStack() as stack:
-        stage = Stage(options, short_folder, stack)
-        await stage.start()
-        host, port = stage.address.rsplit(":", 1)
-        stage.sdk = await stack.enter_async_context(AsyncFlowServerSdk(host, port))
-        yield stage
-    await stage.server.aclose()
-
-
-async def contents(stage, task_id):
-    """Return {name: content} of what a user can download."""
-    async with OutputReader(stage.address) as reader:
-        names = await reader.names(task_id)
-        return {name: await reader.content(task_id, name) for name in names}
 
 
 async def test_what_a_workload_left_is_at_the_server_when_it_has_ended(stage):
@@ -142,7 +16,7 @@ async def test_what_a_workload_left_is_at_the_server_when_it_has_ended(stage):
     task_id = await stage.started(command)
     party = await stage.complete(task_id)
     assert (party.files, party.closed.skipped_count, party.closed.withheld) == (3, 0, "")
-    assert await contents(stage, task_id) == {
+    assert await stage.contents(task_id) == {
         "a/b/one": b"1\n",
         "none": b"",
         "model": site.made("model"),
@@ -167,7 +41,7 @@ async def test_what_a_workload_sends_is_there_while_it_runs(stage):
     task_id = await stage.started(command)
     party = await stage.until(task_id, lambda party: party.files == 2)
     assert not party.complete
-    assert await contents(stage, task_id) == {"checkpoints/1": site.made("model"), "two": b"two\n"}
+    assert await stage.contents(task_id) == {"checkpoints/1": site.made("model"), "two": b"two\n"}
     (folder,) = site.outputs.iterdir()
     (folder / "go").touch()
     assert (await stage.complete(task_id)).files == 4
@@ -189,7 +63,7 @@ async def test_no_byte_is_lost_or_repeated_while_agent_and_server_are_restarted(
         await stage.restart_server()
     party = await stage.complete(task_id)
     assert party.files == 303
-    got = await contents(stage, task_id)
+    got = await stage.contents(task_id)
     (folder,) = site.outputs.iterdir()
     wanted = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
     assert {name: hashlib.sha256(value).hexdigest() for name, value in got.items()} == wanted
@@ -200,12 +74,12 @@ async def test_hostile_entries_stay_and_are_told(stage):
     await site.start()
     command = (
         "cd $FEDFLOW_OUTPUT_DIR; ln -s /etc/shadow shadow; ln -s /etc etc; mkfifo pipe; "
-        "printf x > \"$(printf 'new\\nline')\"; printf x > \"$(printf 'bad\\377')\"; echo 1 > good; "
-        "ln good twin; ln -s good inside"
+        "printf x > \"$(printf 'new\\nline')\"; printf x > \"$(printf 'bad\\377')\"; "
+        "echo 1 > good; ln good twin; ln -s good inside"
     )
     task_id = await stage.started(command)
     party = await stage.complete(task_id)
-    assert await contents(stage, task_id) == {"good": b"1\n", "twin": b"1\n"}
+    assert await stage.contents(task_id) == {"good": b"1\n", "twin": b"1\n"}
     told = {one.name: one.why for one in party.closed.skipped}
     assert party.closed.skipped_count == 6
     assert set(told) == {"shadow", "etc", "inside", "pipe", "new\\nline", "bad\\udcff"}
@@ -242,7 +116,7 @@ async def test_what_is_more_than_the_rule_lets_leave_stays(stage, tmp_path):
     )
     party = await stage.complete(task_id)
     assert (party.files, party.closed.withheld) == (2, "leave.outputs_max_bytes")
-    assert set(await contents(stage, task_id)) == {"a", "c"}
+    assert set(await stage.contents(task_id)) == {"a", "c"}
 
 
 async def test_the_operator_s_limits_are_told_by_file(stage):
