@@ -89,15 +89,14 @@ def outputs(
 def download(
     wanted: Callable[[], Asked],
     to: str | Path,
-    *,
-    overwrite: bool,
+    overwrite: object,
     on_progress: Listener | None,
     link: Link,
 ) -> Script:
     """Bring down all that is asked for, one file after the other."""
     try:
         what = wanted()
-        forms.boolean("overwrite", overwrite)
+        may_overwrite = forms.boolean("overwrite", overwrite)
         listed = yield from _listed(what, link)
         if missing := set(what.names) - {file.name for file in listed.files}:
             raise InvalidArgument(
@@ -106,7 +105,7 @@ def download(
             )
         brought = []
         for file in listed.files:
-            down = _Down(listed.run_id, what.task_id, Path(to), overwrite, on_progress, link)
+            down = _Down(listed.run_id, what.task_id, Path(to), may_overwrite, on_progress, link)
             brought.append((yield from down.bring(file)))
     except FlowError as error:
         return failures.answer(error)

@@ -10,7 +10,7 @@ from flow_server_sdk import methods, shapes
 from flow_server_sdk.calls.paging import page_of
 from flow_server_sdk.calls.surface import R, Strings, Surface
 from flow_server_sdk.measuring import metrics
-from flow_server_sdk.outputs import Listener, asked, download, outputs
+from flow_server_sdk.outputs import Asked, Listener, asked, download, outputs
 from flow_server_sdk.payloads import forms
 from flow_server_sdk.payloads.tasks import start_parameters, task_spec
 from flow_server_sdk.reading import log_request, read_lines
@@ -241,11 +241,10 @@ class TaskCalls(Surface[R], Generic[R, L]):
         run_id: str | None = None,
         party: str | Sequence[str] | None = None,
     ) -> R:
-        """Return data.files that can be downloaded, and data.parties with how far each party is.
+        """Return data.files that can be downloaded, and data.parties, how far each one is.
 
         Of a party `complete` says that nothing follows, `coming` what is on its way, `withheld`
-        which rule of the site kept something back, `skipped` what else did not leave, and why.
-        None means the newest run, all parties.
+        which rule of its site kept something back, `skipped` what else did not leave, and why.
         """
         return self._run(outputs(task_id, run_id, party, self._link))
 
@@ -262,23 +261,18 @@ class TaskCalls(Surface[R], Generic[R, L]):
     ) -> R:
         """Bring files down to `<to>/<party>/<name>`; data.files says where each lies (`path`).
 
-        Each is there whole, with the right SHA-256, or not at all; what a cut leaves the next call
-        takes up. Another file in its place stays unless `overwrite`; nothing is written outside of
-        `to`. `on_progress` hears of each file with its `downloaded_bytes`, and may return an
-        awaitable. None means the newest run, all parties, all files that there are by now.
+        Each is there whole, with the right SHA-256, or not at all; a cut one is taken up by the next
+        call. Another file in its place stays unless `overwrite`, and nothing is written outside of
+        `to`. `on_progress` hears of each file with its `downloaded_bytes`.
 
         Raises:
             OSError: this machine's disk refuses.
         """
-        return self._run(
-            download(
-                lambda: asked(task_id, run_id=run_id, party=party, name=name),
-                to,
-                overwrite=overwrite,
-                on_progress=on_progress,
-                link=self._link,
-            )
-        )
+
+        def what() -> Asked:
+            return asked(task_id, run_id=run_id, party=party, name=name)
+
+        return self._run(download(what, to, overwrite, on_progress, self._link))
 
     def runs(self, task_id: str, page: int = 1, limit: int = 10) -> R:
         """Return data.runs, every start of the task, newest first, and data.run_count.

@@ -12,6 +12,7 @@ from flow_server_sdk import AsyncFlowServerSdk
 from party_agent.app import Agent
 from party_agent.runtime.process import ProcessRuntime
 from party_agent.settings import AgentSettings
+from tests.e2e.outputs.scene import Scene
 from tests.server.flows import make_task
 from tests.server.output_client import OutputReader
 
@@ -128,3 +129,9 @@ async def stage(database_url, short_folder):
         stage.sdk = await stack.enter_async_context(AsyncFlowServerSdk(host, port))
         yield stage
     await stage.server.aclose()
+
+
+@pytest.fixture
+def scene(cluster, tmp_path):
+    with contextlib.ExitStack() as stack:
+        yield lambda *options, **settings: Scene(stack, cluster, tmp_path, *options, **settings)
