@@ -261,8 +261,8 @@ class TaskCalls(Surface[R], Generic[R, L]):
     ) -> R:
         """Bring files down to `<to>/<party>/<name>`; data.files says where each lies (`path`).
 
-        Each is there whole, with the right SHA-256, or not at all; a cut one is taken up by the next
-        call. Another file in its place stays unless `overwrite`, and nothing is written outside of
+        Each is there whole, with the right SHA-256, or not at all; the next call takes a cut one
+        up. Another file in its place stays unless `overwrite`, and nothing is written outside of
         `to`. `on_progress` hears of each file with its `downloaded_bytes`.
 
         Raises:
