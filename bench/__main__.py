@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import fanout, idle, latency, page, recovery, start, table, throughput
+from bench import fanout, idle, latency, outputs, page, recovery, start, table, throughput
 from bench.processes import BenchError, Server, flow_server, scratch_folder
 
 PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
@@ -16,6 +16,7 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "fanout": fanout.measure,
     "idle": idle.measure,
     "latency": latency.measure,
+    "outputs": outputs.measure,
     "recovery": recovery.measure,
     "throughput": throughput.measure,
 }
