@@ -3,6 +3,8 @@
 import asyncio
 
 from flow_contract.lifecycle import PartyRunState
+from party_agent.outputs_out.caps import SiteCaps
+from party_agent.outputs_out.spools import OutputSpools
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.told import Told
 from tests.agent.place import Place
@@ -52,6 +54,8 @@ class Cleaned(Place):
         super().__init__(path / "state", runtime=ImageEngine)
         self.outputs = path / "outputs"
         self.outputs.mkdir()
+        caps = SiteCaps(file_bytes=1, run_bytes=1, run_files=1, waiting_bytes=1)
+        self.uploads = OutputSpools(path / "uploads", caps)
         self.keep = Keep(**{"outputs_s": 10**9, "outputs_runs": 1000, "images_s": 0, **keep})
 
     async def open(self, **options):
@@ -63,6 +67,7 @@ class Cleaned(Place):
             journal=self.journal,
             clock=self.clock,
             outputs=self.outputs,
+            uploads=self.uploads,
         )
         self.noting = asyncio.create_task(self.retention._note_pulls())
         return self
