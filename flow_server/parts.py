@@ -35,6 +35,7 @@ from flow_server.loops.duties import (
 )
 from flow_server.loops.supervisor import Duty
 from flow_server.oidc.issuer import Issuer
+from flow_server.output_parts import make_output_servicer
 from flow_server.services.absences import AbsenceService
 from flow_server.services.admissions import AdmissionService
 from flow_server.services.delivery import DeliveryService
@@ -91,6 +92,7 @@ class Parts:
             database, blobs, settings, metrics, tasks_watched=watches
         )
         events = self._events = make_event_parts(database, settings)
+        outputs = self._outputs = make_output_servicer(database, blobs, settings)
         parties = self._parties = CountedParties(
             metrics, database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
@@ -142,6 +144,7 @@ class Parts:
             logs=logs.servicer,
             events=events.servicer,
             webhooks=events.webhooks,
+            outputs=outputs,
         )
 
         def changed_identity(subject: str) -> None:
@@ -228,6 +231,7 @@ class Parts:
         self._watches.close()
         self._events.watched.close()
         self._logs.close()
+        self._outputs.close()
 
     async def check_ready(self) -> None:
         """Reach the database. Raises Unavailable, also once the server is about to end."""

@@ -51,6 +51,10 @@ class ServerSettings(BaseSettings):
     blob_url: str | None = None
     # Of one party run's log; the rest stays at its site.
     log_bytes_per_party_run: int = Field(default=1024**3, ge=0)
+    # Of one file of a party run, of all of them, and how many; the rest stays at its site.
+    output_bytes_per_file: int = Field(default=16 * 1024**3, ge=0)
+    output_bytes_per_party_run: int = Field(default=256 * 1024**3, ge=0)
+    output_files_per_party_run: int = Field(default=20_000, ge=0)
     ready_file: Path | None = None
     database_connections: int = Field(default=10, ge=3, le=1000)
     # An agent that is dead for longer counts as absent, and what it ran as lost.

@@ -14,6 +14,7 @@ from flow_contract.lifecycle import PartyRunState
 from party_agent.clock import Clock
 from party_agent.disk import Disk
 from party_agent.logs_out.spools import Spools
+from party_agent.outputs_out.spools import OutputSpools
 from party_agent.policy import decide
 from party_agent.policy.rules import Rules
 from party_agent.policy.site import Site, check, names_data
@@ -37,6 +38,7 @@ class Admission:
         outputs: Path | None,
         api: Path | None = None,
         logs: Spools | None = None,
+        uploads: OutputSpools | None = None,
         held: Callable[[], Iterable[Unit]],
     ) -> None:
         self._site = site
@@ -44,6 +46,7 @@ class Admission:
         self._outputs = outputs
         self._api = api
         self._logs = logs
+        self._uploads = uploads
         self._held = held
         self._disk = Disk()
 
@@ -103,6 +106,7 @@ class Admission:
             self._outputs,
             api=self._api,
             logs=self._logs,
+            uploads=self._uploads,
             is_judged=state is PartyRunState.LAUNCHING,
         )
 

@@ -11,7 +11,6 @@ from functools import partial
 
 import structlog
 
-from flow_contract.parties import Inventory
 from party_agent import machine
 from party_agent.arrival import open_patiently
 from party_agent.audit import AuditLog
@@ -22,13 +21,16 @@ from party_agent.control import Control
 from party_agent.gpus import GpuInventory
 from party_agent.identity.doors import door_of
 from party_agent.identity.renewal import Renewal
+from party_agent.inventory import inventory_of
 from party_agent.link import Link
 from party_agent.logs_out.pusher import LogPusher
 from party_agent.logs_out.spools import spools_of
 from party_agent.metric_push import MetricPush
-from party_agent.policy.rules import quick_rules
+from party_agent.outputs_out.pusher import OutputPusher
+from party_agent.outputs_out.spools import output_spools_of
+from party_agent.outputs_out.taking import OutputTaking
+from party_agent.policy.chosen import policy_of
 from party_agent.policy.site import Site
-from party_agent.policy.watch import FixedPolicy, PolicyFile, PolicySource
 from party_agent.ready_file import write_ready_file
 from party_agent.retention import Retention, keep_of
 from party_agent.runtime.port import Runtime
@@ -44,7 +46,6 @@ from party_agent.telemetry.observed import (
 )
 from party_agent.telemetry.telemetry import AgentTelemetry
 from party_agent.units import Units
-from party_agent.version import version
 
 # For the last reports to be acknowledged before an agent with nothing left to do leaves. What
 # is not acknowledged by then stands in the journal, and the next agent sends it.
@@ -74,7 +75,7 @@ class Agent:
             IdentityMissing: there is nowhere to have an identity in.
             PolicyInvalid: the policy file can't be followed.
         """
-        policy = _policy_of(settings)
+        policy = policy_of(settings)
         self._settings = settings
         telemetry = self._telemetry = telemetry or AgentTelemetry()
         metrics, story = telemetry.metrics, telemetry.story
@@ -99,7 +100,10 @@ class Agent:
         outputs = state_dir.absolute() / "outputs" if state_dir is not None else None
         # What the memory runtime runs are scripts that can call nobody.
         api_dir = state_dir.absolute() if state_dir and runtime.name != "memory" else None
-        api = ObservedApiHost(metrics, api_dir, clock.now)
+        uploads = output_spools_of(settings)
+        taking = None if uploads is None else OutputTaking(uploads, lambda: policy.rules.may_leave)
+        more = (lambda _: {}) if taking is None else taking.routes
+        api = ObservedApiHost(metrics, api_dir, clock.now, more=more)
         spools = spools_of(settings, partial(ObservedSpools, metrics))
         telemetry.follow(state_dir, spools, len(gpus.ids))
         self.units = Units(
@@ -114,6 +118,7 @@ class Agent:
             outputs=outputs,
             api=api,
             logs=spools,
+            uploads=uploads,
         )
         self._retention = Retention(
             keep=keep_of(settings),
@@ -124,6 +129,7 @@ class Agent:
             outputs=outputs,
             spools=spools,
             api=api,
+            uploads=uploads,
         )
         door = door_of(settings, clock)
         self._logs = LogPusher(
@@ -139,14 +145,7 @@ class Agent:
             federated_id=settings.party,
             name=settings.name,
             instance_id=self._journal.instance_id,
-            inventory=Inventory(
-                runtime=runtime.name,
-                agent_version=version(),
-                cpus=site.cpus,
-                memory_bytes=site.memory_bytes,
-                gpu_ids=gpus.ids,
-                data_names=tuple(sorted(site.rules.data.names)),
-            ),
+            inventory=inventory_of(runtime.name, site, gpus),
             units=self.units,
             reporter=self._reporter,
             clock=clock,
@@ -159,6 +158,17 @@ class Agent:
             streams=(MetricPush(federated_id=settings.party, host=api, clock=clock).run,),
         )
         telemetry.held, telemetry.connected = lambda: self.units.held, self.connected.is_set
+        self._outputs = OutputPusher(
+            settings,
+            door,
+            uploads,
+            outputs,
+            may_write=self._may_write,
+            is_current=self.connected.is_set,
+            rules=lambda: policy.rules.may_leave,
+            clock=clock,
+            random=random,
+        )
         self._renewal = (
             None
             if settings.insecure or state_dir is None
@@ -233,6 +243,7 @@ class Agent:
                 self._say_ready(),
                 self._retention.run(),
                 self._logs.run(),
+                self._outputs.run(),
                 *([] if self._renewal is None else [self._renewal.run()]),
                 self._control.run(),
                 self._telemetry.run(),
@@ -287,11 +298,3 @@ class Agent:
                     "runtime": self._runtime.name,
                 },
             )
-
-
-def _policy_of(settings: AgentSettings) -> PolicySource:
-    if settings.policy is None:
-        return FixedPolicy(quick_rules(settings.data, allow_network=settings.allow_network))
-    if settings.data or settings.allow_network:
-        log.warning("options_overridden", by="policy", options=["data", "allow_network"])
-    return PolicyFile(settings.policy.absolute())

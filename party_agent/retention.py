@@ -17,6 +17,7 @@ import structlog
 from party_agent.clock import Clock
 from party_agent.journal import Journal
 from party_agent.logs_out.spools import Spools
+from party_agent.outputs_out.spools import OutputSpools
 from party_agent.runtime.port import Runtime, RuntimeUnavailable
 from party_agent.settings import DEFAULT_KEEP_UNSENT_S, AgentSettings
 from party_agent.tasks import first_of, for_ever
@@ -53,7 +54,10 @@ def keep_of(settings: AgentSettings) -> Keep:
 
 
 class Retention:
-    """Cleans up at the start and once an hour. `outputs` is the directory of /output, or None."""
+    """Cleans up at the start and once an hour. `outputs` is the directory of /output, or None.
+
+    `uploads` knows the party runs whose outputs have to leave first; None if none have.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Retention:
         outputs: Path | None,
         spools: Spools | None = None,
         api: ApiHost | None = None,
+        uploads: OutputSpools | None = None,
     ) -> None:
         self._keep = keep
         self._units = units
@@ -75,6 +80,7 @@ class Retention:
         self._outputs = outputs
         self._spools = spools
         self._api = api
+        self._uploads = uploads
 
     async def run(self) -> NoReturn:
         """Clean up until cancelled."""
@@ -119,7 +125,12 @@ class Retention:
             if party_run_id not in there:
                 await self._journal.forget_output(party_run_id)
         kept = [(name, ended_at) for name, ended_at in noted if name in there]
+        unsent = (
+            set() if self._uploads is None else set(await asyncio.to_thread(self._uploads.names))
+        )
         for party_run_id in self._surplus(kept):
+            if party_run_id in unsent:
+                continue
             await self._remove_output(party_run_id)
 
     def _surplus(self, newest_first: Iterable[tuple[str, datetime]]) -> list[str]:

@@ -116,6 +116,12 @@ class AgentSettings(BaseSettings):
     log_bytes_of_site: Annotated[int, Field(ge=0)] = 4 * 1024**3
     # How long logs and metrics of ended runs wait for a server that never takes them.
     keep_unsent_s: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_UNSENT_S
+    # What may leave of one run's outputs, as often as it is sent, and how much of what workloads
+    # send may wait here for the server.
+    output_bytes_per_file: Annotated[int, Field(ge=0)] = 16 * 1024**3
+    output_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**3
+    output_files_per_run: Annotated[int, Field(ge=0)] = 20_000
+    output_bytes_of_site: Annotated[int, Field(ge=0)] = 256 * 1024**3
     ready_file: Path | None = None
     # Where /metrics, /healthz and /readyz are; empty is nowhere, port 0 any.
     metrics_listen: Annotated[str, AfterValidator(_check_listen)] = ""
@@ -186,6 +192,10 @@ _VARIABLES = frozenset(
         "runtime_wait_s",
         "log_bytes_per_run",
         "log_bytes_of_site",
+        "output_bytes_per_file",
+        "output_bytes_per_run",
+        "output_files_per_run",
+        "output_bytes_of_site",
     }
 )
 

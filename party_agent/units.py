@@ -1,7 +1,4 @@
-"""All party runs of one site: taken over from the server, the journal and the runtime.
-
-Each has its own loop; this is who makes them, wakes them and ends them.
-"""
+"""All party runs of one site, each with a loop of its own: who makes, wakes and ends them."""
 
 import asyncio
 from collections.abc import Iterable
@@ -23,6 +20,7 @@ from party_agent.gate import Gate
 from party_agent.gpus import GpuAllocator, GpuInventory
 from party_agent.journal import KEPT_ENDED, Journal
 from party_agent.logs_out.spools import Spools
+from party_agent.outputs_out.spools import OutputSpools
 from party_agent.policy.site import Site
 from party_agent.policy.watch import FixedPolicy, PolicySource
 from party_agent.reporter import Reporter
@@ -62,6 +60,7 @@ class Units:
         outputs: Path | None,
         api: ApiHost | None = None,
         logs: Spools | None = None,
+        uploads: OutputSpools | None = None,
     ) -> None:
         self._api = api or ApiHost(None, clock.now)
         self._runtime = runtime
@@ -75,6 +74,7 @@ class Units:
             outputs=outputs,
             api=self._api.folders,
             logs=logs,
+            uploads=uploads,
             held=lambda: self.held,
         )
         self.approvals = Approvals(journal, now=clock.now, answered=self._wake)

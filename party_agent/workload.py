@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flow_contract.assignments import WorkloadSpec
 from party_agent.logs_out.spools import Spools
+from party_agent.outputs_out.spools import OutputSpools
 from party_agent.policy.data import DATA_TARGET
 from party_agent.policy.site import Site, capped, check, data_binds
 from party_agent.runtime.port import Bind, Workload
@@ -25,13 +26,14 @@ def make_workload(
     api: Path | None = None,
     is_judged: bool = False,
     logs: Spools | None = None,
+    uploads: OutputSpools | None = None,
 ) -> Workload:
     """Return the workload, its own directories below `outputs` and `api` made.
 
     None means no /output, and no socket to report at.
 
     `is_judged`: the rules let it pass when it was launched and have no say any more. Where its
-    data are is looked up all the same. `logs` None keeps no logs.
+    data are is looked up all the same. `logs` None keeps no logs, `uploads` None sends no outputs.
 
     Raises:
         RuntimeRefused: the site's rules forbid it.
@@ -46,6 +48,8 @@ def make_workload(
     if api is not None:
         made = folder.make_folder(api, spec.party_run_id)
         binds = (*binds, Bind(source=made, target=folder.TARGET, is_agents=True))
+    if uploads is not None:
+        uploads.expect(spec.party_run_id)
     room = logs.room_for(spec.party_run_id, site.rules.may_leave) if logs is not None else None
     return Workload(
         party_run_id=spec.party_run_id,

@@ -103,6 +103,9 @@ RULES: dict[str, Rule] = {
     "MetricService/Push": _PARTY,
     "LogService/Push": _PARTY,
     "LogService/Read": _SEE_TASK,
+    "OutputService/Push": _PARTY,
+    "OutputService/List": _SEE_TASK,
+    "OutputService/Download": _SEE_TASK,
 }
 
 

@@ -69,5 +69,8 @@ READING = frozenset(
         # What a run brings forth is no act of anybody's.
         "MetricService/Push",
         "LogService/Read",
+        "OutputService/Push",
+        "OutputService/List",
+        "OutputService/Download",
     }
 )

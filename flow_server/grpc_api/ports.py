@@ -18,6 +18,7 @@ _OF_AGENTS = (
     "/fedflow.v1.AgentService/",
     "/fedflow.v1.LogService/Push",
     "/fedflow.v1.MetricService/Push",
+    "/fedflow.v1.OutputService/Push",
 )
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"

@@ -22,6 +22,7 @@ from flow_server.grpc_api.listener import Listener
 from flow_server.grpc_api.logs import LogServicer
 from flow_server.grpc_api.metrics import MetricServicer
 from flow_server.grpc_api.observing import ObservingInterceptor, Watch
+from flow_server.grpc_api.outputs import OutputServicer
 from flow_server.grpc_api.parties import PartyServicer
 from flow_server.grpc_api.ports import PortInterceptor
 from flow_server.grpc_api.rates import Counter
@@ -51,6 +52,8 @@ from flow_wire import (
     logs_pb2_grpc,
     metrics_pb2,
     metrics_pb2_grpc,
+    outputs_pb2,
+    outputs_pb2_grpc,
     parties_pb2,
     parties_pb2_grpc,
     runs_pb2,
@@ -90,6 +93,7 @@ _SERVICES = (
     events_pb2.DESCRIPTOR.services_by_name["EventService"],
     webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"],
     logs_pb2.DESCRIPTOR.services_by_name["LogService"],
+    outputs_pb2.DESCRIPTOR.services_by_name["OutputService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
@@ -112,6 +116,7 @@ class Servicers:
     logs: LogServicer
     events: EventServicer
     webhooks: WebhookServicer
+    outputs: OutputServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -214,6 +219,7 @@ def _add(
     webhooks_pb2_grpc.add_WebhookServiceServicer_to_server(servicers.webhooks, server)
     events_pb2_grpc.add_EventServiceServicer_to_server(servicers.events, server)
     logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
+    outputs_pb2_grpc.add_OutputServiceServicer_to_server(servicers.outputs, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         [*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], server

@@ -6,6 +6,7 @@ from flow_server.storage import (
     identity_tables,
     log_tables,
     metric_tables,
+    output_tables,
     tables,
     webhook_tables,
 )
@@ -33,4 +34,8 @@ TABLES = (
     log_tables.deleted_runs,
     webhook_tables.webhooks,
     webhook_tables.webhook_deliveries,
+    output_tables.outputs,
+    output_tables.output_uploads,
+    output_tables.output_files,
+    output_tables.output_rubbish,
 )

@@ -1,9 +1,12 @@
 """Blobs by key, in a directory or at a URL (s3://…): what is too large for a row.
 
 A blob is there whole or not at all. Rows say which blobs count; a blob without one is rubbish.
+What was put stays, whatever happens to the machine: a row may be written for it.
 """
 
+import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +19,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from flow_contract.errors import InvalidArgument, Kind, NotFound, Unavailable
 
 _AT_ONCE = 500
+_KNOWN_FOLDERS = 10_000
 
 log = structlog.get_logger()
 
@@ -23,8 +27,14 @@ log = structlog.get_logger()
 class Blobs:
     """A store of blobs. Keys have no leading slash; equal keys hold equal bytes."""
 
-    def __init__(self, make_store: Callable[[], ObjectStore]) -> None:
+    def __init__(
+        self, make_store: Callable[[], ObjectStore], *, folder: Path | None = None
+    ) -> None:
+        """Take the store; `folder` is where it keeps its files, None if that is not its way."""
         self._make_store = make_store
+        self._folder = folder
+        # Directories of whose own entries the disk is known to have a copy.
+        self._lasting: set[Path] = set()
 
     @cached_property
     def _store(self) -> ObjectStore:
@@ -38,7 +48,10 @@ class Blobs:
             Unavailable: it can't be stored now: no space, no answer.
         """
         with _told():
-            await obstore.put_async(self._store, key, data)
+            # What is put fits into one request.
+            await obstore.put_async(self._store, key, data, use_multipart=False)
+            if self._folder is not None:
+                await asyncio.to_thread(self._make_last, self._folder / key)
 
     async def get(self, key: str) -> bytes:
         """Return a blob.
@@ -50,6 +63,13 @@ class Blobs:
         with _told():
             found = await obstore.get_async(self._store, key)
             return bytes(await found.bytes_async())
+
+    async def get_range(self, key: str, start: int, size_bytes: int) -> bytes:
+        """Return so many bytes of a blob from `start` on, fewer if it ends. Raises as `get`."""
+        with _told():
+            return bytes(
+                await obstore.get_range_async(self._store, key, start=start, length=size_bytes)
+            )
 
     async def stream(self, key: str, *, part_bytes: int = 1024 * 1024) -> AsyncIterator[bytes]:
         """Yield a blob in parts of about `part_bytes`. Raises as `get`."""
@@ -81,6 +101,18 @@ class Blobs:
             deleted += len(keys)
         return deleted
 
+    def _make_last(self, path: Path) -> None:
+        """Return once file and name are on the disk itself: a power cut must not take them."""
+        _sync(path)
+        folder = path.parent
+        _sync(folder)
+        while folder != self._folder and folder not in self._lasting:
+            if len(self._lasting) >= _KNOWN_FOLDERS:
+                self._lasting.clear()
+            self._lasting.add(folder)
+            folder = folder.parent
+            _sync(folder)
+
     async def _some_under(self, folder: str) -> list[str]:
         with _told():
             async for found in obstore.list(self._store, prefix=folder, chunk_size=_AT_ONCE):
@@ -95,7 +127,7 @@ def open_blobs(url: str | None, folder: Path) -> Blobs:
         InvalidArgument: the URL can't be used.
     """
     if url is None:
-        return Blobs(lambda: _folder_store(folder))
+        return Blobs(lambda: _folder_store(folder), folder=folder)
     try:
         store = from_url(url)
     except (BaseError, ValueError) as error:
@@ -108,6 +140,14 @@ def open_blobs(url: str | None, folder: Path) -> Blobs:
 def _folder_store(folder: Path) -> ObjectStore:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return LocalStore(folder)
+
+
+def _sync(path: Path) -> None:
+    place = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
 
 
 @contextlib.contextmanager

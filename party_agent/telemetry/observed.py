@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from party_agent.unit import Unit
 from party_agent.workload_api.host import ApiHost
 
 # How a log ends that was cut: a mark's head, then its sentence; see runtime.log_capture.
-_DROPPED = re.compile(rb"\x03.{8}\0{3}.(\d{1,18}) bytes dropped\Z", re.DOTALL)
+_DROPPED = re.compile(rb"\x03.{8}\0{3}.(\d{1,18}) bytes dropped from \w+\Z", re.DOTALL)
 _LAST_BYTES = 64
 
 
@@ -136,10 +135,8 @@ class ObservedRefusals(Refusals):
 class ObservedApiHost(ApiHost):
     """Counts metric points as the server says that it has them."""
 
-    def __init__(
-        self, metrics: AgentMetrics, state_dir: Path | None, now: Callable[[], datetime]
-    ) -> None:
-        super().__init__(state_dir, now)
+    def __init__(self, metrics: AgentMetrics, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._metrics = metrics
         metrics.metric_points_dropped.set_function(
             lambda: sum(spool.dropped for spool in list(self._spools.values()))

@@ -1,7 +1,7 @@
 """The sockets of all workloads of one agent, and their reports until the server has them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from party_agent.policy.rules import MayLeave
 from party_agent.unit import SelfReport
 from party_agent.workload_api import folder
 from party_agent.workload_api.book import Book
-from party_agent.workload_api.http import WorkloadServer
+from party_agent.workload_api.http import Handler, WorkloadServer
 from party_agent.workload_api.routes import Routes
 from party_agent.workload_api.spool import Spool
 
@@ -23,13 +23,21 @@ log = structlog.get_logger()
 class ApiHost:
     """Serves workloads below `state_dir`; None means that there is nothing to serve.
 
-    `folders` is where their directories are made, None with `state_dir`.
+    `folders` is where their directories are made, None with `state_dir`. `more` are requests of a
+    workload that others answer.
     """
 
-    def __init__(self, state_dir: Path | None, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        state_dir: Path | None,
+        now: Callable[[], datetime],
+        *,
+        more: Callable[[WorkloadSpec], Mapping[tuple[str, str], Handler]] = lambda _: {},
+    ) -> None:
         self.folders = None if state_dir is None else state_dir / "api"
         self._spools_root = None if state_dir is None else state_dir / "metrics"
         self._now = now
+        self._more = more
         self._servers: dict[str, WorkloadServer] = {}
         self._spools: dict[str, Spool] = {}
         # Whose workload can report nothing more.
@@ -70,7 +78,8 @@ class ApiHost:
                 heard=heard,
                 grown=lambda: self._mark(party_run_id),
             )
-            server = self._servers[party_run_id] = WorkloadServer(Routes(spec, book).handle)
+            routes = Routes(spec, book, more=self._more(spec))
+            server = self._servers[party_run_id] = WorkloadServer(routes.handle)
             await server.start(folder.listen(made))
         except (OSError, ValueError) as error:
             log.error("workload_api_failed", party_run_id=party_run_id, error=str(error))  # noqa: TRY400  no defect of ours

@@ -49,12 +49,16 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request; its body comes in chunks, once. `pay` is told the bytes of a whole body."""
+    """One request; its body comes in chunks, once.
+
+    `pay` is told the bytes of a whole body; `size_bytes` is what the request says of it.
+    """
 
     method: str
     path: str
     chunks: AsyncIterator[bytes]
     pay: Callable[[int], None] = lambda _: None
+    size_bytes: int | None = None
 
     async def body(self, most_bytes: int = MAX_BODY_BYTES) -> bytes:
         """Return the whole body. Raises TooLarge."""
@@ -181,6 +185,7 @@ class _Connection:
                 path=event.target.decode("ascii", "replace").partition("?")[0],
                 chunks=self._chunks(),
                 pay=pay,
+                size_bytes=_size_bytes(event),
             )
             answer = await handle(request)
         except h11.RemoteProtocolError as error:
@@ -252,6 +257,12 @@ class _Connection:
             self._writer.write(data)
             async with asyncio.timeout(self._patience.read_s):
                 await self._writer.drain()
+
+
+def _size_bytes(request: h11.Request) -> int | None:
+    # h11 lets nothing but digits pass.
+    found = [value for name, value in request.headers if name == b"content-length"]
+    return int(found[0]) if found else None
 
 
 def _described(message: str, field: str = "") -> dict[str, Any]:

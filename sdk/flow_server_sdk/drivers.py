@@ -9,10 +9,23 @@ from typing import Any
 import grpc
 from grpc import aio
 
+from flow_contract.errors import FlowError
 from flow_server_sdk import handshake, traces
 from flow_server_sdk.address import is_loopback
 from flow_server_sdk.credentials import Credentials
-from flow_server_sdk.scripts import Give, Items, Next, Open, Pause, Probe, Script, Send, Step, Tell
+from flow_server_sdk.scripts import (
+    Give,
+    Items,
+    Next,
+    Open,
+    Pause,
+    Probe,
+    Script,
+    Send,
+    Step,
+    Tell,
+    Work,
+)
 from flow_server_sdk.shapes import Answer
 
 
@@ -55,7 +68,7 @@ class BlockingDriver:
     def run(self, script: Script) -> Answer:
         """Take the script's steps and return its answer."""
         outcome: Any = None
-        error: grpc.RpcError | None = None
+        error: grpc.RpcError | FlowError | None = None
         try:
             while True:
                 try:
@@ -69,7 +82,7 @@ class BlockingDriver:
     def iterate(self, script: Items) -> Iterator[Any]:
         """Take the script's steps and yield what it gives."""
         outcome: Any = None
-        error: grpc.RpcError | None = None
+        error: grpc.RpcError | FlowError | None = None
         try:
             while True:
                 try:
@@ -89,7 +102,7 @@ class BlockingDriver:
         self._closed = True
         self._channel.close()
 
-    def _take(self, step: Step) -> tuple[Any, grpc.RpcError | None]:
+    def _take(self, step: Step) -> tuple[Any, grpc.RpcError | FlowError | None]:
         if self._closed:
             raise RuntimeError("this FlowServerSdk is closed; make a new one")
         if isinstance(step, Tell):
@@ -97,10 +110,10 @@ class BlockingDriver:
             return step.listener(step.data), None
         try:
             return self._touch(step), None
-        except grpc.RpcError as error:
+        except (grpc.RpcError, FlowError) as error:
             return None, error
 
-    def _touch(self, step: Send | Open | Next | Pause | Probe) -> Any:
+    def _touch(self, step: Send | Open | Next | Pause | Probe | Work) -> Any:
         match step:
             case Send():
                 unary = self._channel.unary_unary(
@@ -131,6 +144,8 @@ class BlockingDriver:
                 return None
             case Probe():
                 return handshake.problem(self._address, self._how)
+            case Work():
+                return step.call()
 
 
 class AsyncDriver:
@@ -145,7 +160,7 @@ class AsyncDriver:
     async def run(self, script: Script) -> Answer:
         """Take the script's steps and return its answer."""
         outcome: Any = None
-        error: grpc.RpcError | None = None
+        error: grpc.RpcError | FlowError | None = None
         try:
             while True:
                 try:
@@ -159,7 +174,7 @@ class AsyncDriver:
     async def iterate(self, script: Items) -> AsyncIterator[Any]:
         """Take the script's steps and yield what it gives."""
         outcome: Any = None
-        error: grpc.RpcError | None = None
+        error: grpc.RpcError | FlowError | None = None
         try:
             while True:
                 try:
@@ -182,7 +197,7 @@ class AsyncDriver:
         if channel is not None:
             await channel.close()
 
-    async def _take(self, step: Step) -> tuple[Any, grpc.RpcError | None]:
+    async def _take(self, step: Step) -> tuple[Any, grpc.RpcError | FlowError | None]:
         if self._closed:
             raise RuntimeError("this AsyncFlowServerSdk is closed; make a new one")
         if isinstance(step, Tell):
@@ -190,10 +205,10 @@ class AsyncDriver:
             return (await told if inspect.isawaitable(told) else told), None
         try:
             return await self._touch(step), None
-        except grpc.RpcError as error:
+        except (grpc.RpcError, FlowError) as error:
             return None, error
 
-    async def _touch(self, step: Send | Open | Next | Pause | Probe) -> Any:
+    async def _touch(self, step: Send | Open | Next | Pause | Probe | Work) -> Any:
         match step:
             case Send():
                 unary: Any = self._connected().unary_unary(
@@ -225,6 +240,8 @@ class AsyncDriver:
                 return None
             case Probe():
                 return await asyncio.to_thread(handshake.problem, self._address, self._how)
+            case Work():
+                return await asyncio.to_thread(step.call)
 
     def _connected(self) -> aio.Channel:
         # Late, because a channel belongs to the loop that runs when it is made.

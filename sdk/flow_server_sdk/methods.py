@@ -8,6 +8,7 @@ from flow_wire import (
     events_pb2,
     logs_pb2,
     metrics_pb2,
+    outputs_pb2,
     parties_pb2,
     runs_pb2,
     tasks_pb2,
@@ -116,4 +117,14 @@ WATCH_EVENTS = Method(
 )
 READ_LOGS = Method(
     path="/fedflow.v1.LogService/Read", response=logs_pb2.ReadLogsResponse, repeatable=True
+)
+LIST_OUTPUTS = Method(
+    path="/fedflow.v1.OutputService/List",
+    response=outputs_pb2.ListOutputsResponse,
+    repeatable=True,
+)
+DOWNLOAD_OUTPUT = Method(
+    path="/fedflow.v1.OutputService/Download",
+    response=outputs_pb2.DownloadOutputResponse,
+    repeatable=True,
 )

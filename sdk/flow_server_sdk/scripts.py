@@ -75,13 +75,23 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Work:
+    """Call what blocks on this machine's disk; the outcome is what it returns.
+
+    What it raises is thrown into the script.
+    """
+
+    call: Callable[[], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Give:
     """Items of what the caller iterates over, maybe none; only in what `iterate` carries out."""
 
     items: Sequence[Any]
 
 
-Step = Send | Open | Next | Pause | Tell | Probe
+Step = Send | Open | Next | Pause | Tell | Probe | Work
 Script = Generator[Step, Any, Answer]
 Items = Generator[Step | Give, Any, None]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.metrics import PartyMetrics
+from flow_contract.outputs import PartyOutputs, StoredOutput
 from flow_contract.parties import Party
 from flow_contract.runs import PartyRun, Run
 from flow_contract.tasks import Task
@@ -244,3 +245,29 @@ def _gpus(gpus: GpuRequest) -> dict[str, Any]:
     if gpus.capabilities != GpuRequest().capabilities:
         asked["capabilities"] = list(gpus.capabilities)
     return asked
+
+
+def output(file: StoredOutput) -> Answer:
+    """Return a file that can be downloaded."""
+    return {
+        "party": file.federated_id,
+        "name": file.name,
+        "bytes": file.bytes,
+        "sha256": file.sha256.hex(),
+        "stored_at": rfc822_or_none(file.stored_at),
+    }
+
+
+def party_outputs(party: PartyOutputs) -> Answer:
+    """Return what one party's share of a run has made."""
+    return {
+        "party": party.federated_id,
+        "rank": party.rank,
+        "complete": party.complete,
+        "files": party.files,
+        "bytes": party.bytes,
+        "coming": [vars(one) for one in party.coming],
+        "withheld": party.closed.withheld,
+        "skipped": [vars(one) for one in party.closed.skipped],
+        "skipped_count": party.closed.skipped_count,
+    }

@@ -8,8 +8,9 @@
         flow_worker.metric("loss", loss, step=epoch)
         flow_worker.progress(epoch, flow_worker.epochs())
 
-No call waits for anybody and none raises: what is reported goes out in the background, and is
-kept, within bounds, while the site's agent is away. Outside of Fedflow nothing is sent.
+No call raises, and none but `output` and `flush` waits for anybody: what is reported goes out in
+the background, and is kept, within bounds, while the site's agent is away. Outside of Fedflow
+nothing is sent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_worker.environment import Party, epochs, parameters, party
+from flow_worker.files import send
 from flow_worker.worker import current
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "message",
     "metric",
     "metrics",
+    "output",
     "parameters",
     "party",
     "progress",
@@ -55,6 +58,16 @@ def metrics(values: Mapping[str, Any], step: int | None = None) -> None:
 def message(text: str) -> None:
     """Say one sentence for people; the newest is shown beside the party's status."""
     current().message(text)
+
+
+def output(path: Any, name: str | None = None) -> bool:
+    """Send a file to the researcher now, whatever its size; return whether the agent has it.
+
+    `name` None means its path within the output directory, or else the file's own name. A newer
+    file takes the place of an older one of its name. What lies in the output directory when the
+    workload ends is sent without this call. Of a failure stderr tells.
+    """
+    return send(path, name)
 
 
 def flush(timeout_s: float = 5.0) -> bool:

@@ -44,9 +44,9 @@ class Connection:
             self.close()
             raise Away(str(problem)) from problem
         if status >= _FIRST_SERVER_ERROR or status == _TOO_MANY:
-            raise Away(_sentence(answer))
+            raise Away(sentence(answer))
         if status >= _FIRST_ERROR:
-            raise Refused(_sentence(answer))
+            raise Refused(sentence(answer))
 
     def close(self) -> None:
         """Let the connection go; the next request opens another."""
@@ -56,21 +56,24 @@ class Connection:
 
     def _exchange(self, path: str, body: bytes) -> tuple[int, bytes]:
         if self._http is None:
-            self._http = _UnixConnection(self._path)
+            self._http = UnixConnection(self._path)
         self._http.request("POST", path, body, {"Content-Type": "application/json"})
         response = self._http.getresponse()
         return response.status, response.read()
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("fedflow", timeout=_ANSWER_TIMEOUT_S)
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket; an answer is waited for `timeout_s` at most."""
+
+    def __init__(self, path: str, timeout_s: float = _ANSWER_TIMEOUT_S) -> None:
+        super().__init__("fedflow", timeout=timeout_s)
         self._path = path
+        self._timeout_s = timeout_s
 
     def connect(self) -> None:
         """Connect to the socket, however long its path is."""
         found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        found.settimeout(_ANSWER_TIMEOUT_S)
+        found.settimeout(self._timeout_s)
         try:
             _connect(found, self._path)
         except OSError:
@@ -90,7 +93,8 @@ def _connect(found: socket.socket, path: str) -> None:
         os.close(folder)
 
 
-def _sentence(answer: bytes) -> str:
+def sentence(answer: bytes) -> str:
+    """Return why the agent refuses."""
     try:
         return str(json.loads(answer)["error"]["message"])
     except (ValueError, KeyError, TypeError):

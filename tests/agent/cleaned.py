@@ -4,6 +4,8 @@ import asyncio
 
 from flow_contract.lifecycle import PartyRunState
 from party_agent.logs_out.spools import Spools
+from party_agent.outputs_out.caps import SiteCaps
+from party_agent.outputs_out.spools import OutputSpools
 from party_agent.retention import Keep, Retention
 from party_agent.runtime.told import Told
 from party_agent.workload_api.host import ApiHost
@@ -56,6 +58,8 @@ class Cleaned(Place):
         self.outputs.mkdir()
         self.spools = Spools(path / "logs", bytes_per_run=10**6, bytes_of_site=10**6)
         self.api = ApiHost(path, self.clock.now)
+        caps = SiteCaps(file_bytes=1, run_bytes=1, run_files=1, waiting_bytes=1)
+        self.uploads = OutputSpools(path / "uploads", caps)
         self.keep = Keep(**{"outputs_s": 10**9, "outputs_runs": 1000, "images_s": 0, **keep})
 
     async def open(self, **options):
@@ -69,6 +73,7 @@ class Cleaned(Place):
             outputs=self.outputs,
             spools=self.spools,
             api=self.api,
+            uploads=self.uploads,
         )
         self.noting = asyncio.create_task(self.retention._note_pulls())
         return self

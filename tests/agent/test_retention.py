@@ -100,6 +100,17 @@ class TestOutputs:
         await place.retention.clean()
         assert place.left() == ["trained"]
 
+    async def test_an_output_that_has_not_left_yet_stays(self, site):
+        place = await site(outputs_s=1, outputs_runs=1)
+        place.uploads.expect("unsent")
+        for name in ("unsent", "sent", "newest"):
+            await place.run(name)
+        await place.retention.clean()
+        assert place.left() == ["newest", "unsent"]
+        place.uploads.remove("unsent")
+        await place.retention.clean()
+        assert place.left() == ["newest"]
+
     async def test_it_is_remembered_over_a_restart(self, site):
         place = await site(outputs_s=HOUR_S)
         await place.run("old")

@@ -135,6 +135,10 @@ NEW_TABLES = {
     "feed_events",
     "webhooks",
     "webhook_deliveries",
+    "outputs",
+    "output_uploads",
+    "output_files",
+    "output_rubbish",
 }
 
 

@@ -11,6 +11,7 @@ from flow_wire import (
     events_pb2,
     logs_pb2,
     metrics_pb2,
+    outputs_pb2,
     parties_pb2,
     runs_pb2,
     tasks_pb2,
@@ -111,6 +112,7 @@ def test_every_method_is_in_the_proto_with_this_reply(method: Method):
             logs_pb2,
             metrics_pb2,
             webhooks_pb2,
+            outputs_pb2,
         )
         for found in file.DESCRIPTOR.services_by_name.values()
         if found.full_name == service

@@ -59,6 +59,12 @@ def fields_of(method, stage):
         "TaskService/Stop": {"task_id": stage.task_id},
         "TaskService/Wait": {"task_id": stage.task_id},
         "LogService/Read": {"task_id": stage.task_id},
+        "OutputService/List": {"task_id": stage.task_id},
+        "OutputService/Download": {
+            "task_id": stage.task_id,
+            "federated_id": "nobody-yet",
+            "name": "model.pt",
+        },
         "RunService/Get": {"run_id": stage.run_id},
         "RunService/List": {"task_id": stage.task_id},
         "MetricService/List": {"task_id": stage.task_id},

@@ -63,6 +63,9 @@ TABLE = {
     "AgentService/Renew": "",
     "LogService/Push": "",
     "LogService/Read": SEES_ANAS,
+    "OutputService/Push": "",
+    "OutputService/List": SEES_ANAS,
+    "OutputService/Download": SEES_ANAS,
 }
 NEEDS_NO_PROOF = {"EnrolmentService/Enrol"}
 

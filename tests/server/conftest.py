@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from flow_contract.outputs import OutputState
 from flow_server.app import FlowServer
 from flow_server.services.retention import RetentionService
 from flow_server.settings import ServerSettings
@@ -11,6 +12,8 @@ from flow_server.storage.blobs import open_blobs
 from flow_server.storage.database import Database
 from flow_server_sdk import AsyncFlowServerSdk
 from tests.server.agent_client import ScriptedAgent
+from tests.server.flows import make_task
+from tests.server.output_client import OutputPusher, OutputReader
 
 
 @pytest.fixture
@@ -66,3 +69,27 @@ def keeping(engine, tmp_path):
         return RetentionService(Database(engine), blobs, age=age, runs_per_task=runs_per_task)
 
     return keeping
+
+
+@pytest.fixture
+async def output_reader(server):
+    async with OutputReader(server.grpc_address) as reader:
+        yield reader
+
+
+@pytest.fixture
+async def running_one(sdk, connect):
+    """A task that runs at one party: its id, what lets it end, and the party run."""
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ["hospital-a"])
+    await sdk.task.start(task_id)
+    await agent.prepare()
+    item = await agent.launch()
+    return task_id, lambda: agent.finish(item), item.spec.party_run_id
+
+
+@pytest.fixture
+async def pusher(server, running_one):
+    async with OutputPusher(server.agents_address) as pusher:
+        assert await pusher.hello(running_one[2]) is OutputState.OPEN
+        yield pusher

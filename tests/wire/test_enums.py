@@ -7,8 +7,9 @@ from flow_contract.audit import Outcome
 from flow_contract.errors import InvalidArgument
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
 from flow_contract.logs import LogState
+from flow_contract.outputs import OutputState
 from flow_contract.templates import Network
-from flow_wire import audit_pb2, logs_pb2, runs_pb2, templates_pb2, users_pb2
+from flow_wire import audit_pb2, logs_pb2, outputs_pb2, runs_pb2, templates_pb2, users_pb2
 from flow_wire.codec import enums
 
 CODECS = [
@@ -20,6 +21,7 @@ CODECS = [
     (enums.RIGHT, Right, users_pb2.Right),
     (enums.OUTCOME, Outcome, audit_pb2.Outcome),
     (enums.LOG_STATE, LogState, logs_pb2.LogState),
+    (enums.OUTPUT_STATE, OutputState, outputs_pb2.OutputState),
 ]
 each_codec = pytest.mark.parametrize(("codec", "contract", "wire"), CODECS)
 

@@ -17,13 +17,14 @@ from flow_wire.codec import (
     audit,
     logs,
     metrics,
+    outputs,
     parties,
     runs,
     tasks,
     templates,
     users,
 )
-from tests.wire import strategies, workload_strategies
+from tests.wire import output_strategies, strategies, workload_strategies
 
 PAIRS = {
     "template": (templates, strategies.templates),
@@ -51,6 +52,12 @@ PAIRS = {
     "log_end": (logs, workload_strategies.log_ends),
     "log_head": (logs, workload_strategies.log_heads),
     "log_request": (logs, workload_strategies.log_requests),
+    "output_file": (outputs, output_strategies.files),
+    "packed_output": (outputs, output_strategies.packed),
+    "output_answer": (outputs, output_strategies.answers),
+    "outputs_closed": (outputs, output_strategies.closed),
+    "stored_output": (outputs, output_strategies.stored),
+    "party_outputs": (outputs, output_strategies.parties),
 }
 # No message of their own: tested below, or through the messages that hold them.
 PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason", "metric_points"}
@@ -91,7 +98,7 @@ def test_contract_and_wire_have_the_same_fields(room, data):
 
 
 def test_every_codec_function_has_its_opposite_and_its_test():
-    modules = (assignments, audit, logs, metrics, parties, runs, tasks, templates, users)
+    modules = (assignments, audit, logs, metrics, outputs, parties, runs, tasks, templates, users)
     names = {
         name
         for module in modules

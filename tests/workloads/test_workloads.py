@@ -1,6 +1,7 @@
 """The workloads of docs/workloads.md do what the page says, as plain processes of a real site."""
 
 import asyncio
+import json
 import shutil
 import sys
 
@@ -64,6 +65,11 @@ async def test_each_workload_of_the_page_reports_as_it_says(server, site, short_
     server.assign(make_assignment(run_id, command=command, epochs=3, hyper_parameter=("lr=0.5",)))
     end = await server.until_state(PartyRunState.SUCCEEDED, run_id)
     assert (end.current_epoch, end.total_epoch, end.note) == (3, 3, "trained")
+    # The small server of this test takes no outputs, so what was sent waits here.
+    ledger = short_folder / "uploads" / run_id / "ledger"
+    (sent,) = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert sent["name"] == "model.txt"
+    assert (ledger.parent / "00000001").read_text().startswith("weight")
     assert (
         await server.until_metrics(run_id, 3)
         == {

@@ -3,12 +3,14 @@
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from flow_server_sdk import methods, shapes
 from flow_server_sdk.calls.paging import page_of
 from flow_server_sdk.calls.surface import R, Strings, Surface
 from flow_server_sdk.measuring import metrics
+from flow_server_sdk.outputs import Asked, Listener, asked, download, outputs
 from flow_server_sdk.payloads import forms
 from flow_server_sdk.payloads.tasks import start_parameters, task_spec
 from flow_server_sdk.reading import log_request, read_lines
@@ -249,6 +251,46 @@ class TaskCalls(Surface[R], Generic[R, L, E]):
         says per party how many points never came.
         """
         return self._run(metrics(task_id, run_id, party, name, after, self._link))
+
+    def outputs(
+        self,
+        task_id: str,
+        *,
+        run_id: str | None = None,
+        party: str | Sequence[str] | None = None,
+    ) -> R:
+        """Return data.files that can be downloaded, and data.parties, how far each one is.
+
+        Of a party `complete` says that nothing follows, `coming` what is on its way, `withheld`
+        which rule of its site kept something back, `skipped` what else did not leave, and why.
+        """
+        return self._run(outputs(task_id, run_id, party, self._link))
+
+    def download(
+        self,
+        task_id: str,
+        to: str | Path,
+        *,
+        party: str | Sequence[str] | None = None,
+        name: str | Sequence[str] | None = None,
+        run_id: str | None = None,
+        overwrite: bool = False,
+        on_progress: Listener | None = None,
+    ) -> R:
+        """Bring files down to `<to>/<party>/<name>`; data.files says where each lies (`path`).
+
+        Each is there whole, with the right SHA-256, or not at all; the next call takes a cut one
+        up. Another file in its place stays unless `overwrite`, and nothing is written outside of
+        `to`. `on_progress` hears of each file with its `downloaded_bytes`.
+
+        Raises:
+            OSError: this machine's disk refuses.
+        """
+
+        def what() -> Asked:
+            return asked(task_id, run_id=run_id, party=party, name=name)
+
+        return self._run(download(what, to, overwrite, on_progress, self._link))
 
     def runs(self, task_id: str, page: int = 1, limit: int = 10) -> R:
         """Return data.runs, every start of the task, newest first, and data.run_count.

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, cast
 
-from flow_contract import access, audit, events, lifecycle, logs, templates
+from flow_contract import access, audit, events, lifecycle, logs, outputs, templates
 from flow_contract.errors import InvalidArgument
-from flow_wire import audit_pb2, events_pb2, logs_pb2, runs_pb2, templates_pb2, users_pb2
+from flow_wire import (
+    audit_pb2,
+    events_pb2,
+    logs_pb2,
+    outputs_pb2,
+    runs_pb2,
+    templates_pb2,
+    users_pb2,
+)
 
 E = TypeVar("E", bound=StrEnum)
 W = TypeVar("W", bound=int)
@@ -58,3 +66,4 @@ RIGHT = EnumCodec(access.Right, users_pb2.Right, "RIGHT")
 OUTCOME = EnumCodec(audit.Outcome, audit_pb2.Outcome, "OUTCOME")
 EVENT_KIND = EnumCodec(events.EventKind, events_pb2.EventKind, "EVENT_KIND")
 LOG_STATE = EnumCodec(logs.LogState, logs_pb2.LogState, "LOG_STATE")
+OUTPUT_STATE = EnumCodec(outputs.OutputState, outputs_pb2.OutputState, "OUTPUT_STATE")
