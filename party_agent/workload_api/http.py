@@ -137,7 +137,11 @@ class WorkloadServer:
             log.error("workload_request_failed", exc_info=error)
 
     async def _serve(self, accepted: socket.socket) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=accepted, limit=_READ_BYTES)
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=accepted, limit=_READ_BYTES)
+        except BaseException:
+            accepted.close()
+            raise
         connection = _Connection(reader, writer, self._patience)
         try:
             if len(self._tasks) > MAX_CONNECTIONS:
