@@ -183,6 +183,9 @@ def problems(error: ValidationError) -> list[str]:
 _VARIABLES = frozenset(
     {
         "database_connections",
+        "output_bytes_per_file",
+        "output_bytes_per_party_run",
+        "output_files_per_party_run",
         "return_grace_s",
         "reconnects_per_s",
         "sweep_s",

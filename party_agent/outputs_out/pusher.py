@@ -122,15 +122,11 @@ class OutputPusher:
                 ValueError,
                 InvalidArgument,
             ) as error:
-                if _is_older(error):
-                    log.warning("outputs_kept", why="the server is older and takes no outputs")
-                    await for_ever()
-                why = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
                 delay_s = backoff.next_s()
                 log.warning(
                     "outputs_not_pushed",
                     party_run_id=party_run_id,
-                    why=why,
+                    why=_why(error),
                     retry_in_s=round(delay_s, 1),
                 )
                 await self._clock.sleep(delay_s)
@@ -191,5 +187,9 @@ class OutputPusher:
             self._settled.add(party_run_id)
 
 
-def _is_older(error: Exception) -> bool:
-    return isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.UNIMPLEMENTED
+def _why(error: Exception) -> str:
+    if not isinstance(error, grpc.aio.AioRpcError):
+        return str(error)
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return "the server is older and takes no outputs"
+    return error.details() or error.code().name

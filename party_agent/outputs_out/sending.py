@@ -23,6 +23,8 @@ from party_agent.outputs_out.upstream import Upstream
 # Read and digested at a time; whole pieces, and whole parts of several.
 _BLOCK_BYTES = 8 * PIECE_BYTES
 _MAX_ATTEMPTS = 3
+# Of one offer, with ids beside them: servers may be set to take 1 MiB at most.
+_MAX_NAMES_BYTES = 512 * 1024
 
 # Told of each file: "" once the server has it, else why it does not leave.
 Ended = Callable[[Source, str], Awaitable[None]]
@@ -31,12 +33,14 @@ Ended = Callable[[Source, str], Awaitable[None]]
 async def send_all(upstream: Upstream, sources: Iterable[Source], ended: Ended) -> None:
     """Send files in their order, small ones with those that follow them."""
     small: list[Source] = []
+    names_bytes = 0
     for source in sources:
         if source.file.bytes <= SMALL_BYTES:
-            small.append(source)
-            if len(small) == MAX_OFFERED:
+            names_bytes += len(source.file.name.encode())
+            if len(small) == MAX_OFFERED or names_bytes > _MAX_NAMES_BYTES:
                 await _send_small(upstream, small, ended)
-                small = []
+                small, names_bytes = [], len(source.file.name.encode())
+            small.append(source)
         else:
             await _send_large(upstream, source, ended)
     if small:

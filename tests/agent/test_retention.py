@@ -101,7 +101,7 @@ class TestOutputs:
         assert place.left() == ["trained"]
 
     async def test_an_output_that_has_not_left_yet_stays(self, site):
-        place = await site(outputs_s=1, outputs_runs=1)
+        place = await site(outputs_runs=1)
         place.uploads.expect("unsent")
         for name in ("unsent", "sent", "newest"):
             await place.run(name)
