@@ -2,15 +2,15 @@
 
 from flow_server.domain.outputs import OutputCaps
 from flow_server.grpc_api.outputs import OutputServicer
-from flow_server.services.output_pushes import OutputPushService
-from flow_server.services.output_reads import OutputReadService
 from flow_server.settings import ServerSettings
 from flow_server.storage.blobs import Blobs
 from flow_server.storage.database import Database
+from flow_server.telemetry.metrics import ServerMetrics
+from flow_server.telemetry.services import CountedOutputPushes, CountedOutputReads
 
 
 def make_output_servicer(
-    database: Database, blobs: Blobs, settings: ServerSettings
+    database: Database, blobs: Blobs, settings: ServerSettings, metrics: ServerMetrics
 ) -> OutputServicer:
     """Return what answers agents that push outputs and users who want them."""
     caps = OutputCaps(
@@ -19,7 +19,7 @@ def make_output_servicer(
         run_files=settings.output_files_per_party_run,
     )
     return OutputServicer(
-        OutputPushService(database, blobs, caps=caps),
-        OutputReadService(database, blobs),
+        CountedOutputPushes(metrics, database, blobs, caps=caps),
+        CountedOutputReads(metrics, database, blobs),
         insecure=settings.insecure,
     )

@@ -92,7 +92,7 @@ class Parts:
             database, blobs, settings, metrics, tasks_watched=watches
         )
         events = self._events = make_event_parts(database, settings)
-        outputs = self._outputs = make_output_servicer(database, blobs, settings)
+        outputs = self._outputs = make_output_servicer(database, blobs, settings, metrics)
         parties = self._parties = CountedParties(
             metrics, database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )

@@ -8,12 +8,16 @@ from flow_contract.audit import Act
 from flow_contract.errors import FlowError
 from flow_contract.logs import LogChunk, LogEnd, LogRequest
 from flow_contract.metrics import MetricBatch
+from flow_contract.outputs import OutputAnswer, PackedOutput, StoredOutput
 from flow_server.hub.registry import Registry
 from flow_server.hub.sessions import Session
 from flow_server.services.audit import AuditService
 from flow_server.services.log_pushes import LogPushService, Sender
 from flow_server.services.log_reads import LogReadService, Piece
 from flow_server.services.metrics import MetricService
+from flow_server.services.output_pushes import OutputPushService
+from flow_server.services.output_reads import OutputReadService
+from flow_server.services.output_shares import Share, Upload
 from flow_server.services.parties import PartyService
 from flow_server.services.reports import ReportService
 from flow_server.telemetry.metrics import ServerMetrics
@@ -108,6 +112,44 @@ class CountedLogReads(LogReadService):
             async for piece in pieces:
                 if isinstance(piece, LogChunk):
                     self._metrics.log_sent_bytes.inc(len(piece.data))
+                yield piece
+        finally:
+            await pieces.aclose()
+
+
+class CountedOutputPushes(OutputPushService):
+    """Counts bytes once they are stored."""
+
+    def __init__(self, metrics: ServerMetrics, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._metrics = metrics
+
+    async def put_part(self, share: Share, upload: Upload, number: int, data: bytes) -> None:
+        """See `OutputPushService.put_part`."""
+        await super().put_part(share, upload, number, data)
+        self._metrics.output_received_bytes.inc(len(data))
+
+    async def pack(self, share: Share, packed: Sequence[PackedOutput]) -> list[OutputAnswer]:
+        """See `OutputPushService.pack`."""
+        answers = await super().pack(share, packed)
+        self._metrics.output_received_bytes.inc(sum(len(one.data) for one in packed))
+        return answers
+
+
+class CountedOutputReads(OutputReadService):
+    """Counts bytes as they are read."""
+
+    def __init__(self, metrics: ServerMetrics, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._metrics = metrics
+
+    async def read(self, *args: Any, **options: Any) -> AsyncGenerator[StoredOutput | bytes, None]:
+        """See `OutputReadService.read`."""
+        pieces = super().read(*args, **options)
+        try:
+            async for piece in pieces:
+                if isinstance(piece, bytes):
+                    self._metrics.output_sent_bytes.inc(len(piece))
                 yield piece
         finally:
             await pieces.aclose()

@@ -211,6 +211,13 @@ def test_a_mistake_is_told_with_its_line(mistakes, content, mistake):
     assert any(line.startswith(mistake) for line in found), found
 
 
+def test_a_misspelt_field_does_not_hide_the_mistakes_of_another(mistakes):
+    assert mistakes("template: {name: x, names: y, image_url: z}", needs=()) == [
+        "1: template.name: Please set the name parameter length between 3 and 50",
+        "1: template.names: is not known; did you mean name?",
+    ]
+
+
 def test_a_mistake_never_steers_the_terminal(mistakes):
     found = "\n".join(mistakes('task: {name: "a\\e[2J", template: x, parties: {"\\e]0;": 1}}'))
     assert "\x1b" not in found

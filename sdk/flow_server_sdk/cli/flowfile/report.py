@@ -31,7 +31,8 @@ class Report:
 
     def is_spoilt(self, path: str) -> bool:
         """Say whether a mistake is in this field already, or in what it holds."""
-        return any(each.path.startswith(path) for each in self.problems)
+        inside = (f"{path}.", f"{path}[")
+        return any(each.path == path or each.path.startswith(inside) for each in self.problems)
 
     def texts(self, file: str) -> list[str]:
         """Return the mistakes as `file:line: field: message`, in the order of lines."""
