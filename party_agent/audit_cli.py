@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from flow_contract.foreign_text import printable
 from party_agent.site_cli import place_of, whose
 
 
@@ -35,7 +36,7 @@ def list_entries(state_dir: Path | None, party: str | None, *, as_json: bool) ->
                 f"{entry.sequence:>6}  {document['at']}  {who}  {act.action}  {act.subject_kind} "
                 f"{act.subject_id}  {act.outcome}  {facts}"
             )
-            click.echo(json.dumps(document) if as_json else _printable(line))
+            click.echo(json.dumps(document) if as_json else printable(line))
     except (OSError, AuditUnreadable) as error:
         raise click.ClickException(str(error)) from None
 
@@ -73,8 +74,3 @@ def _path(state_dir: Path | None, party: str | None) -> Path:
     if not path.exists():
         raise click.ClickException(f"{path}: there is no audit log; has this agent ever run?")
     return path
-
-
-def _printable(text: str) -> str:
-    # What a server sent must not steer a site's terminal.
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

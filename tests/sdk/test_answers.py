@@ -100,6 +100,13 @@ def test_task_calls_return_what_the_documentation_shows(sdk, server):
     assert sdk.task.delete(TASK_ID) == SUCCESS
 
 
+def test_who_names_a_start_is_told_its_run(sdk, server):
+    server.replies(methods.START_TASK, tasks_pb2.StartTaskResponse(run_id=examples.RUN_ID))
+    named = sdk.task.start(TASK_ID, request_id="mine")
+    assert named == {**SUCCESS, "data": {"run_id": examples.RUN_ID}}
+    assert sdk.task.start(TASK_ID) == SUCCESS
+
+
 def test_runs_and_parties_are_listed_with_their_counts(sdk, server):
     server.replies(
         methods.LIST_RUNS,

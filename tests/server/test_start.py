@@ -114,9 +114,10 @@ async def test_a_stop_reaches_every_party_and_ends_as_cancelled(sdk, connect):
 async def test_a_repeated_request_is_answered_with_the_run_it_made(sdk, connect):
     await connect("hospital-a")
     task_id = await make_task(sdk, ["hospital-a"])
-    assert (await sdk.task.start(task_id, request_id="r1"))["ret_code"] == 0
-    assert (await sdk.task.start(task_id, request_id="r1"))["ret_code"] == 0
-    assert (await sdk.task.runs(task_id))["data"]["run_count"] == 1
+    first = await sdk.task.start(task_id, request_id="r1")
+    assert await sdk.task.start(task_id, request_id="r1") == first
+    [run] = (await sdk.task.runs(task_id))["data"]["runs"]
+    assert first["data"] == {"run_id": run["run_id"]}
 
 
 async def test_a_template_changed_or_deleted_after_a_start_changes_nothing(sdk, connect):

@@ -178,6 +178,8 @@ class TaskCalls(Surface[R], Generic[R, L, E]):
         `epochs` None means 10, `hyper_parameter` None means the template's. A repeated call
         with the same `request_id` is answered with the run that the first one made; None
         means a new one, under which this call is repeated by itself when its answer is lost.
+        Who gives a `request_id` is told that run: data.run_id. Without one the answer is the
+        documented one, which has no data.
         """
         return self._send(
             Call(
@@ -189,6 +191,7 @@ class TaskCalls(Surface[R], Generic[R, L, E]):
                     ),
                     _request_id(request_id),
                 ),
+                data=lambda reply: {"run_id": reply.run_id} if request_id else None,
             )
         )
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from flow_contract.foreign_text import printable
+
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk
 
@@ -108,8 +110,3 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         table.add_row(*(Text(printable(str(cell))) for cell in row))
     # A pipe has no width of its own, and an id that is broken over two lines is of no use.
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
-
-
-def printable(text: str) -> str:
-    """Return what somebody else wrote as it may be shown: it must not steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from flow_server_sdk.cli.asking import ask, data_of, printable, server_option
+from flow_contract.foreign_text import printable
+from flow_server_sdk.cli.asking import ask, data_of, server_option
 
 _PAGE = 1000
 

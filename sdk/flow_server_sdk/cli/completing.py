@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from flow_server_sdk.cli.asking import data_of, printable, split
+from flow_contract.foreign_text import printable
+from flow_server_sdk.cli.asking import data_of, split
 
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flow_contract.errors import NotFound, by_ret_code
+from flow_contract.foreign_text import printable
 from flow_contract.ids import ID_LENGTH, TEMPLATE_ID_LENGTH, name_key
-from flow_server_sdk.cli.asking import PAGE, data_of, printable
+from flow_server_sdk.cli.asking import PAGE, data_of
 from flow_server_sdk.cli.exits import CommandFailed, Exit
 from flow_server_sdk.shapes import Answer
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
-from flow_server_sdk.cli.asking import printable, server_option
+from flow_contract.foreign_text import printable
+from flow_server_sdk.cli.asking import server_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flow_server_sdk.cli.asking import PAGE, ask, asking, data_of, printable, show_table
+from flow_contract.foreign_text import printable
+from flow_server_sdk.cli.asking import PAGE, ask, asking, data_of, show_table
 
 if TYPE_CHECKING:
     from flow_server_sdk.client import FlowServerSdk

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from flow_server_sdk.cli.asking import printable
+from flow_contract.foreign_text import printable
 
 _LAST_PART = re.compile(r"(\.[^.\[\]]*|\[[^\]]*\])$")
 

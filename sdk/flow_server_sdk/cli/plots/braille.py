@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flow_server_sdk.cli.asking import printable
+from flow_contract.foreign_text import printable
 from flow_server_sdk.cli.plots.series import Curve
 
 # Rich's names; one per curve, again and again.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flow_server_sdk.cli.asking import printable
+from flow_contract.foreign_text import printable
 from flow_server_sdk.cli.exits import CommandFailed, Exit
 from flow_server_sdk.cli.plots.series import Curve
 

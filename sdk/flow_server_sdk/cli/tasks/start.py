@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flow_contract.foreign_text import printable
 from flow_server_sdk.cli import completing, parameters
-from flow_server_sdk.cli.asking import ask, data_of, printable
+from flow_server_sdk.cli.asking import ask, data_of
 from flow_server_sdk.cli.output import IDS, JSON, Output, say, showing, write_json
 from flow_server_sdk.cli.tasks.stored import KEY
 from flow_server_sdk.cli.tasks.watch import timeout_option
@@ -113,13 +114,12 @@ def _started(sdk: "FlowServerSdk", asked: _Asked) -> dict[str, Any]:
 
         known = find_task(sdk, asked.wanted)
         task = {KEY: known[KEY], "name": known["name"], "action": None}
-    is_repeat = _start_once(sdk, task[KEY], asked)
-    run = data_of(sdk.task.runs(task[KEY], 1, 1))["runs"][0]
-    return {"template": template, "task": task, "run_id": run["run_id"], "is_repeat": is_repeat}
+    run_id, is_repeat = _start_once(sdk, task[KEY], asked)
+    return {"template": template, "task": task, "run_id": run_id, "is_repeat": is_repeat}
 
 
-def _start_once(sdk: "FlowServerSdk", task_id: str, asked: _Asked) -> bool:
-    """Start the task; say whether this took up a call whose answer never came."""
+def _start_once(sdk: "FlowServerSdk", task_id: str, asked: _Asked) -> tuple[str, bool]:
+    """Start the task; return its run, and whether this took up a call that was cut off."""
     from flow_contract.errors import FlowError, Unavailable  # noqa: PLC0415 - --help stays quick
     from flow_server_sdk.cli.exits import CommandFailed, Exit  # noqa: PLC0415 - the same
     from flow_server_sdk.cli.tasks.pending import PendingStart  # noqa: PLC0415 - the same
@@ -148,8 +148,7 @@ def _start_once(sdk: "FlowServerSdk", task_id: str, asked: _Asked) -> bool:
         pending.end()
         raise
     pending.end()
-    data_of(answer)
-    return asked.request_id is None and pending.is_repeat
+    return data_of(answer)["run_id"], asked.request_id is None and pending.is_repeat
 
 
 def _parameters(sdk: "FlowServerSdk", task_id: str, asked: _Asked) -> list[str] | None:

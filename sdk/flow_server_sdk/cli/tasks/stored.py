@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flow_contract.foreign_text import printable
 from flow_server_sdk.cli import completing, parameters
-from flow_server_sdk.cli.asking import ask, data_of, printable
+from flow_server_sdk.cli.asking import ask, data_of
 from flow_server_sdk.cli.output import Output, say, showing
 
 if TYPE_CHECKING:

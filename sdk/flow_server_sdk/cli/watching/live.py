@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from flow_server_sdk.cli.asking import printable
+from flow_contract.foreign_text import printable
 from flow_server_sdk.cli.states import colour_of
 from flow_server_sdk.cli.watching.board import Board, PartyLine
 from flow_server_sdk.cli.watching.port import Line

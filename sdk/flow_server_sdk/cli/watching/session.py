@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 import click
 
 from flow_contract.errors import FlowError
-from flow_server_sdk.cli.asking import connected, data_of, printable
+from flow_contract.foreign_text import printable
+from flow_server_sdk.cli.asking import connected, data_of
 from flow_server_sdk.cli.exits import CommandFailed, Ended, Exit, of_error, of_task
 from flow_server_sdk.cli.output import IDS, JSON, TABLE, Output, say
 from flow_server_sdk.cli.watching.board import Board

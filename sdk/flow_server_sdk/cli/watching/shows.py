@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import click
 
-from flow_server_sdk.cli.asking import printable
+from flow_contract.foreign_text import printable
 from flow_server_sdk.cli.output import Output, write_json
 from flow_server_sdk.cli.watching.board import Board
 from flow_server_sdk.cli.watching.plain import Changes
