@@ -100,9 +100,11 @@ def docker_flow(shared_docker_flow):
 
 @pytest.fixture(scope="session")
 def process_flow(cluster, tmp_path_factory):
-    """Three process sites with GPUs a and b."""
+    """Three process sites with GPUs a and b; webhooks may lead to this machine."""
     options = ("--runtime", "process", "--gpus", "a,b", "--on-exit", "stop")
-    with _federation(cluster, tmp_path_factory.mktemp("process"), *options) as flow:
+    settings = {"FEDFLOW_SERVER_WEBHOOK_ALLOWED": '["127.0.0.1"]'}
+    folder = tmp_path_factory.mktemp("process")
+    with _federation(cluster, folder, *options, **settings) as flow:
         yield flow
 
 
