@@ -70,11 +70,17 @@ def asked(
 
 
 def outputs(
-    task_id: str, run_id: str | None, party: str | Sequence[str] | None, link: Link
+    task_id: str,
+    run_id: str | None,
+    party: str | Sequence[str] | None,
+    parties_only: object,
+    link: Link,
 ) -> Script:
     """List all that is asked for."""
     try:
-        listed = yield from _listed(asked(task_id, run_id=run_id, party=party), link)
+        what = asked(task_id, run_id=run_id, party=party)
+        is_short = forms.boolean("parties_only", parties_only)
+        listed = yield from _listed(what, link, is_short=is_short)
     except FlowError as error:
         return failures.answer(error)
     return shapes.success(
@@ -112,10 +118,11 @@ def download(
     return shapes.success({"run_id": listed.run_id, "files": brought})
 
 
-def _listed(what: Asked, link: Link) -> Generator[Step, Any, _Listed]:
+def _listed(what: Asked, link: Link, *, is_short: bool = False) -> Generator[Step, Any, _Listed]:
+    """Return all pages, or with `is_short` what stands on the first: the parties."""
     files: list[StoredOutput] = []
     request = outputs_pb2.ListOutputsRequest(
-        task_id=what.task_id, run_id=what.run_id, limit=MAX_LISTED
+        task_id=what.task_id, run_id=what.run_id, limit=1 if is_short else MAX_LISTED
     )
     if len(what.parties) == 1:
         request.federated_id = what.parties[0]
@@ -129,7 +136,9 @@ def _listed(what: Asked, link: Link) -> Generator[Step, Any, _Listed]:
         files += read(link, lambda wire: [decode_stored_output(one) for one in wire.files], reply)
         # Should a new run begin meanwhile, the next page is still of this one.
         request.run_id, request.after = reply.run_id, reply.next
-        if not reply.next:
+        if is_short:
+            files.clear()
+        if is_short or not reply.next:
             break
     if unknown := set(what.parties) - {one.federated_id for one in parties}:
         raise InvalidArgument(

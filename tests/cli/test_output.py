@@ -12,7 +12,7 @@ from flow_wire import runs_pb2, tasks_pb2, templates_pb2
 from flow_wire.codec.runs import encode_run
 from flow_wire.codec.tasks import encode_task
 from flow_wire.codec.templates import encode_template
-from tests.arch.repository import text
+from tests.cli.pages import documented
 from tests.sdk.examples import TASK_ID, TEMPLATE, TEMPLATE_ID, party_run, run, task
 from tests.sdk.test_cli import imported_by
 
@@ -64,9 +64,7 @@ def test_the_keys_of_the_json_are_those_of_the_page(fedflow, arguments):
     document = json.loads(fedflow(*arguments, "--json").output)
     first = document[0] if isinstance(document, list) else document
     heading = " ".join(arguments[:2])
-    page = text("docs/cli.md").splitlines()
-    [line] = [each for each in page if each.startswith(f"| `{heading}`")]
-    written = line.split("|")[2].replace("`", "").replace(",", " ").split()
+    written = documented(heading)
     assert [key for key in written if key not in first] == []
     assert [key for key in first if key not in written] == []
 

@@ -261,13 +261,15 @@ class TaskCalls(Surface[R], Generic[R, L, E]):
         *,
         run_id: str | None = None,
         party: str | Sequence[str] | None = None,
+        parties_only: bool = False,
     ) -> R:
         """Return data.files that can be downloaded, and data.parties, how far each one is.
 
         Of a party `complete` says that nothing follows, `coming` what is on its way, `withheld`
         which rule of its site kept something back, `skipped` what else did not leave, and why.
+        `parties_only` leaves data.files empty, for who asks often.
         """
-        return self._run(outputs(task_id, run_id, party, self._link))
+        return self._run(outputs(task_id, run_id, party, parties_only, self._link))
 
     def download(
         self,

@@ -50,7 +50,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "task": Entry(
         target="flow_server_sdk.cli.task:task",
-        help="Create, start, watch and stop tasks; logs and metrics.",
+        help="Create, start, watch and stop tasks; logs, metrics, outputs.",
     ),
     "template": Entry(
         target="flow_server_sdk.cli.template:template",

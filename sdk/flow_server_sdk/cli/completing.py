@@ -63,13 +63,27 @@ def parties(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return _named(_answers(ctx, question), incomplete)
 
 
+def outputs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a file that the task's newest run has made."""
+    del param
+
+    def question(sdk: "FlowServerSdk") -> Iterable[tuple[str, str, str]]:
+        from flow_server_sdk.cli.finding import find_task  # noqa: PLC0415 - only here
+
+        task_id = find_task(sdk, ctx.params["wanted"])["task_id"]
+        files = data_of(sdk.task.outputs(task_id))["files"]
+        return [(name, "", "") for name in sorted({file["name"] for file in files})[:_MOST]]
+
+    return _named(_answers(ctx, question), incomplete)
+
+
 def _named(found: Iterable[tuple[str, str, str]], incomplete: str) -> list[CompletionItem]:
     items = []
     for name, known_id, about in found:
         # A name that a shell would take apart, or that would steer a terminal, has its id.
         is_plain = name.isprintable() and not any(letter.isspace() for letter in name)
         value = name if is_plain else known_id
-        if value.startswith(incomplete):
+        if value and value.startswith(incomplete):
             items.append(CompletionItem(value, help=printable(about)))
         elif incomplete and known_id.startswith(incomplete):
             items.append(CompletionItem(known_id, help=printable(name)))

@@ -37,7 +37,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.OK: "it worked; with `--wait` or `--watch`: the run succeeded",
     Exit.ERROR: "anything that has no number of its own; the message says what",
     Exit.USAGE: "the command line, a file or a value can't be used as it is",
-    Exit.NOT_FOUND: "no such task, template, party, run, user or token",
+    Exit.NOT_FOUND: "no such task, template, party, run, output, user, token or webhook",
     Exit.NOT_ALLOWED: "the server doesn't know who you are, or doesn't allow it",
     Exit.UNREACHABLE: "the server can't be reached or can't answer now",
     Exit.CONFLICT: "the name is taken, or it does not fit the present state: a task that is active",
@@ -46,7 +46,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.LOST: "a site was lost, and nobody knows how its share ended",
     Exit.TIMED_OUT: "the run was ended by a time limit of the template or of a site",
     Exit.STOPPED: "the run was stopped",
-    Exit.STILL_RUNNING: "`--timeout` is over and the run goes on",
+    Exit.STILL_RUNNING: "`--timeout` is over and the run goes on, or more outputs are to come",
     Exit.INTERRUPTED: "Ctrl-C: nobody watches any more; the run goes on",
 }
 

@@ -16,6 +16,10 @@ COMMANDS: dict[str, Entry] = {
         target="flow_server_sdk.cli.tasks.stored:delete",
         help="Forget a task and its runs.",
     ),
+    "download": Entry(
+        target="flow_server_sdk.cli.tasks.download:download",
+        help="Bring the files of a run down.",
+    ),
     "get": Entry(
         target="flow_server_sdk.cli.tasks.shown:get",
         help="Show a task and how each party is doing.",
@@ -31,6 +35,10 @@ COMMANDS: dict[str, Entry] = {
     "metrics": Entry(
         target="flow_server_sdk.cli.tasks.metrics:metrics",
         help="Draw what the workloads measured.",
+    ),
+    "outputs": Entry(
+        target="flow_server_sdk.cli.tasks.outputs:outputs",
+        help="List the files that a run has made.",
     ),
     "runs": Entry(
         target="flow_server_sdk.cli.tasks.shown:runs",
@@ -58,7 +66,7 @@ COMMANDS: dict[str, Entry] = {
 @click.group(
     cls=LazyGroup,
     entries=COMMANDS,
-    short_help="Create, start, watch and stop tasks; logs and metrics.",
+    short_help="Create, start, watch and stop tasks; logs, metrics, outputs.",
 )
 def task() -> None:
     """A template bound to parties. A TASK is a name, an id, or an id's first digits."""

@@ -11,7 +11,7 @@ from flow_server_sdk.cli import completing, parameters
 from flow_server_sdk.cli.asking import ask, data_of
 from flow_server_sdk.cli.output import IDS, JSON, Output, say, showing, write_json
 from flow_server_sdk.cli.tasks.stored import KEY
-from flow_server_sdk.cli.tasks.watch import timeout_option
+from flow_server_sdk.cli.tasks.watch import outputs_option, timeout_option
 
 if TYPE_CHECKING:
     from flow_server_sdk.cli.flowfile.reading import FlowFile
@@ -48,6 +48,7 @@ class _Asked:
 @click.option("--watch", "is_watched", is_flag=True, help="Follow the run to its end.")
 @click.option("--wait", "is_awaited", is_flag=True, help="Wait for its end, and show nothing.")
 @timeout_option
+@outputs_option
 @showing
 def start(
     wanted: str,
@@ -61,14 +62,18 @@ def start(
     is_watched: bool,
     is_awaited: bool,
     timeout_s: float | None,
+    has_outputs: bool,
 ) -> None:
     """Start TASK, or the task that FILE.yaml describes.
 
     The file's template and task are created, or updated where they differ, by their names. A
     call that was cut off can be repeated as it is: the run is started once.
     """
-    if timeout_s is not None and not (is_watched or is_awaited):
-        raise click.UsageError("--timeout: is for --wait and --watch")
+    if not (is_watched or is_awaited):
+        if timeout_s is not None:
+            raise click.UsageError("--timeout: is for --wait and --watch")
+        if has_outputs:
+            raise click.UsageError("--wait-outputs: is for --wait and --watch")
     given = parameters.pairs("--param", params)
     epochs = parameters.epochs_of(given, epochs)
     file = _file(wanted)
@@ -88,7 +93,14 @@ def start(
     if is_watched or is_awaited:
         from flow_server_sdk.cli.watching import session  # noqa: PLC0415 - --help stays quick
 
-        session.watch(server, done["task"], out, is_quiet=not is_watched, timeout_s=timeout_s)
+        session.watch(
+            server,
+            done["task"],
+            out,
+            is_quiet=not is_watched,
+            timeout_s=timeout_s,
+            has_outputs=has_outputs,
+        )
 
 
 def _file(wanted: str) -> "FlowFile | None":

@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_contract.lifecycle import PartyRunState, is_final
 from flow_contract.reasons import Reason
-from flow_server_sdk.cli.watching.port import Connection, MetricNews, News, TaskNews
+from flow_server_sdk.cli.watching.port import Connection, MetricNews, News, OutputNews, TaskNews
 
 _LAYERS = re.compile(r"(\d+) of (\d+) layers")
 # What says most about a run comes first where there is room for one.
@@ -29,6 +29,13 @@ class PartyLine:
     metric: tuple[str, float] | None = None
     began_s: float | None = None
     ended_s: float | None = None
+    has_arrived: bool | None = None
+    """Whether all outputs are there; None where nobody has looked."""
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether outputs are known to be missing still; a share that never ran has none."""
+        return self.has_arrived is False and self.began_s is not None
 
     @property
     def is_over(self) -> bool:
@@ -85,6 +92,8 @@ class Board:
                 self._take_task(news, now_s, ran_s or {})
             case MetricNews():
                 self._take_metric(news)
+            case OutputNews():
+                self._take_outputs(news)
             case Connection():
                 self.is_reconnecting = news.is_lost
 
@@ -108,6 +117,20 @@ class Board:
         is_first = news.name in _FIRST_METRICS
         if line.metric is None or is_first or line.metric[0] not in _FIRST_METRICS:
             line.metric = (news.name, news.value)
+
+    def _take_outputs(self, news: OutputNews) -> None:
+        if (line := self._parties.get(news.party)) is not None:
+            line.has_arrived = news.complete
+            line.uploaded = _uploaded(news)
+
+
+def _uploaded(news: OutputNews) -> float | None:
+    """Return which part of a party's outputs is there, None where none are known of."""
+    if news.complete:
+        return 1.0 if news.files else None
+    if not news.coming_bytes:
+        return None
+    return (news.bytes + news.stored_bytes) / (news.bytes + news.coming_bytes)
 
 
 def _part(message: str) -> float:

@@ -1,12 +1,14 @@
-"""A source of news over FlowServerSdk's calls: the wait, the log's end, the newest metrics.
+"""A source of news over FlowServerSdk's calls: the wait, the log's end, metrics, outputs.
 
 Each listens in a thread of its own. The wait tells when the server is lost, by its warnings;
-that it is back shows in the next call that is answered.
+that it is back shows in the next call that is answered. The wait is a stream of the whole task;
+events say less of each change, so that each would cost a call more.
 """
 
 import logging
 import queue
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,12 +17,14 @@ from flow_contract.errors import FlowError, Unavailable
 from flow_contract.lifecycle import PartyRunState
 from flow_server_sdk.cli.asking import data_of
 from flow_server_sdk.cli.exits import CommandFailed
+from flow_server_sdk.cli.tasks.arriving import awaited, has_ended, never_began
 from flow_server_sdk.cli.watching.port import (
     Broken,
     Connection,
     Line,
     MetricNews,
     News,
+    OutputNews,
     TaskNews,
 )
 
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
 LINES = 5
 METRICS_EVERY_S = 2.0
+OUTPUTS_EVERY_S = 2.0
+# At the end somebody waits for it, and it is mostly there at once.
+_FIRST_LOOK_S = 0.1
 RETRY_S = 1.0
 _LOG = logging.getLogger("flow_server_sdk")
 # What a closed client raises in the middle of a call.
@@ -36,15 +43,26 @@ _CLOSED = (RuntimeError, ValueError)
 
 
 class Following:
-    """The news of a task's newest run. `sdk` is for it alone, and closed with it."""
+    """The news of a task's newest run. `sdk` is for it alone, and closed with it.
+
+    Outputs are waited for until `outputs_s` after the run's end; with 0 nobody asks for them.
+    """
 
     def __init__(
-        self, sdk: "FlowServerSdk", task_id: str, *, has_logs: bool, has_metrics: bool
+        self,
+        sdk: "FlowServerSdk",
+        task_id: str,
+        *,
+        has_logs: bool,
+        has_metrics: bool,
+        outputs_s: float = 0.0,
     ) -> None:
         self._sdk = sdk
         self._task_id = task_id
         self._has_logs = has_logs
         self._has_metrics = has_metrics
+        self._outputs_s = outputs_s
+        self._outputs: dict[str, OutputNews] = {}
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._lines: deque[Line] = deque(maxlen=LINES)
         self._closed = threading.Event()
@@ -78,7 +96,10 @@ class Following:
     def _wait(self) -> None:
         try:
             answer = self._sdk.task.wait(self._task_id, on_change=self._changed)
-            self._news.put(TaskNews(task=data_of(answer), is_end=True))
+            task = data_of(answer)
+            if self._outputs_s:
+                self._await_outputs(task["run_id"])
+            self._news.put(TaskNews(task=task, is_end=True))
         except (FlowError, CommandFailed, *_CLOSED) as error:
             if not self._closed.is_set():
                 self._news.put(Broken(error=error))
@@ -98,6 +119,9 @@ class Following:
                 self._begin(self._read_logs, run_id)
             if self._has_metrics:
                 self._begin(self._read_metrics, run_id)
+            if self._outputs_s:
+                self._outputs.clear()
+                self._begin(self._read_outputs, run_id)
         self._news.put(TaskNews(task=task))
 
     def _read_logs(self, run_id: str) -> None:
@@ -151,6 +175,46 @@ class Following:
             )
         return True
 
+    def _read_outputs(self, run_id: str) -> None:
+        """Tell of parties that have ended before the others."""
+        while not self._closed.wait(OUTPUTS_EVERY_S) and run_id == self._run_id:
+            parties = self._task["party_status"] or []
+            ended = {each["federated_id"] for each in parties if has_ended(each)}
+            if len(ended) == len(parties):
+                return
+            if any(name not in self._outputs or not self._outputs[name].complete
+                   for name in ended - never_began(parties)):  # fmt: skip
+                self._look_for_outputs(run_id, ended)
+
+    def _await_outputs(self, run_id: str) -> None:
+        give_up_at = time.monotonic() + self._outputs_s
+        every_s = _FIRST_LOOK_S
+        everybody = {each["federated_id"] for each in self._task["party_status"] or ()}
+        while not self._look_for_outputs(run_id, everybody):
+            if time.monotonic() + every_s > give_up_at or self._closed.wait(every_s):
+                return
+            every_s = min(every_s * 2, OUTPUTS_EVERY_S)
+
+    def _look_for_outputs(self, run_id: str, wanted: set[str]) -> bool:
+        """Tell what is new of these parties' outputs; say whether nothing more comes of them."""
+        try:
+            answer = self._sdk.task.outputs(self._task_id, run_id=run_id, parties_only=True)
+        except Unavailable:
+            self._cut()
+            return False
+        except (FlowError, *_CLOSED):
+            return True
+        if answer["ret_code"]:
+            return True
+        self._answered()
+        parties = [one for one in answer["data"]["parties"] if one["party"] in wanted]
+        for one in parties:
+            news = _output_news(one)
+            if self._outputs.get(news.party) != news:
+                self._outputs[news.party] = news
+                self._news.put(news)
+        return not awaited(parties, never_began(self._task["party_status"]))
+
     def _cut(self) -> None:
         if not self._is_lost and not self._closed.is_set():
             self._is_lost = True
@@ -171,6 +235,17 @@ class Following:
         if self._is_lost:
             self._is_lost = False
             self._news.put(Connection(is_lost=False))
+
+
+def _output_news(party: dict[str, Any]) -> OutputNews:
+    return OutputNews(
+        party=party["party"],
+        complete=party["complete"],
+        files=party["files"],
+        bytes=party["bytes"],
+        coming_bytes=sum(one["bytes"] for one in party["coming"]),
+        stored_bytes=sum(one["stored_bytes"] for one in party["coming"]),
+    )
 
 
 class _Cuts(logging.Handler):

@@ -46,6 +46,8 @@ def _facts(party: PartyLine) -> dict[str, str]:
         facts["metric"] = f"{party.metric[0]} {party.metric[1]:.6g}"
     if party.note:
         facts["note"] = f"says: {party.note}"
+    if party.has_arrived and party.uploaded:
+        facts["outputs"] = "outputs are there"
     # Last: after an end nothing more is to come.
     facts["state"] = state_of(party)
     return facts

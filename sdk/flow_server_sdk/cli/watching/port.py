@@ -27,6 +27,21 @@ class MetricNews:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputNews:
+    """How far one party's outputs are; `complete`: nothing follows.
+
+    `bytes` in `files` can be downloaded, `stored_bytes` of `coming_bytes` are on their way.
+    """
+
+    party: str
+    complete: bool
+    files: int
+    bytes: int
+    coming_bytes: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Connection:
     """The server was lost, or is back."""
 
@@ -40,7 +55,7 @@ class Broken:
     error: Exception = field(compare=False)
 
 
-News = TaskNews | MetricNews | Connection | Broken
+News = TaskNews | MetricNews | OutputNews | Connection | Broken
 
 
 @dataclass(frozen=True, kw_only=True)

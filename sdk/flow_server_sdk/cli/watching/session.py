@@ -1,6 +1,7 @@
 """One watch from the first look to the exit code, and the question at Ctrl-C."""
 
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ import click
 
 from flow_contract.errors import FlowError
 from flow_contract.foreign_text import printable
+from flow_contract.lifecycle import RunStatus, is_final_status
 from flow_server_sdk.cli.asking import connected, data_of
 from flow_server_sdk.cli.exits import CommandFailed, Ended, Exit, of_error, of_task
 from flow_server_sdk.cli.output import IDS, JSON, TABLE, Output, say
@@ -23,14 +25,23 @@ from flow_server_sdk.cli.watching.port import Broken, News, Source, TaskNews
 from flow_server_sdk.cli.watching.shows import JsonShow, LiveShow, PlainShow, Show, Silent
 
 _REFRESH_S = 0.25
+# For so long a terminal shows how the last outputs arrive.
+LINGER_S = 3.0
 
 
 def watch(
-    server: str, task: dict[str, Any], out: Output, *, is_quiet: bool, timeout_s: float | None
+    server: str,
+    task: dict[str, Any],
+    out: Output,
+    *,
+    is_quiet: bool,
+    timeout_s: float | None,
+    has_outputs: bool = False,
 ) -> NoReturn:
     """Follow the task's newest run to its end and end the command by how it ended.
 
-    `is_quiet` shows nothing on the way. `timeout_s` None waits for ever.
+    `is_quiet` shows nothing on the way. `timeout_s` None waits for ever. `has_outputs` waits
+    until all outputs are at the server.
     """
     is_live = not is_quiet and out.form == TABLE and _has_screen(out)
     source = Following(
@@ -38,6 +49,7 @@ def watch(
         task["task_id"],
         has_logs=is_live,
         has_metrics=not is_quiet,
+        outputs_s=math.inf if has_outputs else LINGER_S if is_live else 0.0,
     )
     with contextlib.closing(source):
         session = Session(source, lambda: _stop(server, task), timeout_s=timeout_s)
@@ -95,6 +107,8 @@ class Session:
     def _look_at_the_clock(self) -> None:
         is_late = self._give_up_at is not None and self._clock() >= self._give_up_at
         if is_late and not self.board.is_over:
+            if _has_ended(self.board):
+                raise Ended("--timeout is over, outputs are still coming", Exit.STILL_RUNNING)
             code = of_task(self.board.task) if self.board.task else Exit.STILL_RUNNING
             status = self.board.status or "not heard of"
             raise Ended(f"--timeout is over, the run is {status} and goes on", code)
@@ -102,6 +116,8 @@ class Session:
     def _ask(self, show: Show) -> None:
         """Ask whether to stop the task; who says no, or says nothing, stops watching."""
         show.pause()
+        if _has_ended(self.board):
+            raise Ended("the run has ended; outputs are still coming", Exit.INTERRUPTED)
         if not self._is_stopping and sys.stdin.isatty() and sys.stderr.isatty():
             with _default_interrupts():
                 try:
@@ -147,8 +163,15 @@ def _stop(server: str, task: dict[str, Any]) -> None:
     say("asked all parties to stop")
 
 
+def _has_ended(board: Board) -> bool:
+    return board.status in set(RunStatus) and is_final_status(RunStatus(board.status))
+
+
 def _leave(board: Board, out: Output, task: dict[str, Any]) -> NoReturn:
     code = of_task(board.task)
+    coming = [party.party for party in board.parties if party.is_coming]
+    if coming and out.form != JSON:
+        say(f"outputs are still coming from {', '.join(coming)}: 'fedflow task outputs' says more")
     if code is not Exit.OK and out.form != JSON:
         for party in board.parties:
             if party.state != "succeeded":

@@ -12,7 +12,15 @@ from flow_contract.foreign_text import printable
 from flow_server_sdk.cli.output import Output, write_json
 from flow_server_sdk.cli.watching.board import Board
 from flow_server_sdk.cli.watching.plain import Changes
-from flow_server_sdk.cli.watching.port import Broken, Connection, MetricNews, News, Source, TaskNews
+from flow_server_sdk.cli.watching.port import (
+    Broken,
+    Connection,
+    MetricNews,
+    News,
+    OutputNews,
+    Source,
+    TaskNews,
+)
 
 END = "end"
 
@@ -136,6 +144,8 @@ def as_json(news: News) -> dict[str, Any] | None:
             return {"event": END if news.is_end else "task", "task": news.task}
         case MetricNews():
             return {"event": "metric", **asdict(news)}
+        case OutputNews():
+            return {"event": "outputs", **asdict(news)}
         case Connection():
             return {"event": "lost" if news.is_lost else "connected"}
         case Broken():
