@@ -28,22 +28,12 @@ class FederationError(Exception):
 class Federation:
     """A running federation: where its server answers and who takes part."""
 
-    host: str
-    port: int
+    address: str
     parties: tuple[str, ...]
-    state_dir: Path
-    token: str
+    token_file: str
     ca: str
     check: Callable[[], None]
     """Raises FederationError, with the end of the log, if the federation has ended."""
-
-    def results(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Return what each party's workload of this run wrote into result.json, by party.
-
-        A site keeps /output under its own state folder; a result says whose it is.
-        """
-        found = (json.loads(path.read_text()) for path in self.state_dir.rglob("result.json"))
-        return {result["party"]: result for result in found if result["run_id"] == run_id}
 
 
 @contextlib.contextmanager
@@ -66,13 +56,10 @@ def started_federation(folder: Path, setup: Setup) -> Iterator[Federation]:
         )
     try:
         ready = _ready(child, ready_file, log_path)
-        host, _, port = ready["grpc"].rpartition(":")
         yield Federation(
-            host=host,
-            port=int(port),
+            address=ready["grpc"],
             parties=tuple(ready["parties"]),
-            state_dir=state_dir,
-            token=Path(ready["token_file"]).read_text().strip(),
+            token_file=ready["token_file"],
             ca=ready["ca"],
             check=lambda: _check(child, log_path),
         )

@@ -15,6 +15,7 @@ epoch. The accuracy is that on a fifth of the share which the training never see
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -45,12 +46,16 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to train: `lr` is the learning rate, `hidden` the width of the one hidden layer."""
+    """How to train: `lr` is the learning rate, `hidden` the width of the one hidden layer.
+
+    After each epoch it rests for `pause_s`, so that people can watch.
+    """
 
     epochs: int
     lr: float = 0.05
     hidden: int = 64
     seed: int = 0
+    pause_s: float = 0.0
 
 
 Report = Callable[[int, float, float], None]
@@ -159,7 +164,7 @@ def settings_from(environment: dict[str, str]) -> Settings:
         for entry in json.loads(environment.get("FEDFLOW_HYPER_PARAMETERS", "[]"))
         if "=" in entry
     ]
-    kinds = {"lr": float, "hidden": int, "seed": int}
+    kinds = {"lr": float, "hidden": int, "seed": int, "pause_s": float}
     chosen = {name: kinds[name](value) for name, value in pairs if name in kinds}
     return Settings(epochs=int(environment.get("FEDFLOW_EPOCHS", "10")), **chosen)
 
@@ -187,6 +192,7 @@ def main() -> int:
         if flow_worker is not None:
             flow_worker.metrics({"loss": loss, "accuracy": accuracy}, step=epoch)
             flow_worker.progress(epoch, settings.epochs)
+        time.sleep(settings.pause_s)
 
     accuracy = WORKLOADS[kind](share, settings, report, output)
     result = {
