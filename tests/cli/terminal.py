@@ -18,7 +18,8 @@ _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 class Terminal:
     """One command on a pseudo-terminal; Ctrl-C is typed, as a person does it."""
 
-    def __init__(self, *arguments, columns=100, rows=30, **settings):
+    def __init__(self, *arguments, program=None, columns=100, rows=30, **settings):
+        """Run `fedflow` with these arguments, or another program's command line."""
         self._master, slave = pty.openpty()
         self.resize(columns, rows)
         plain = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
@@ -27,7 +28,7 @@ class Terminal:
             if variable not in settings:
                 env.pop(variable, None)
         self._process = subprocess.Popen(
-            command(*arguments), env=env, stdin=slave, stdout=slave, stderr=slave,
+            program or command(*arguments), env=env, stdin=slave, stdout=slave, stderr=slave,
             start_new_session=True,
             # Nothing else makes it the terminal that its Ctrl-C comes from.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
