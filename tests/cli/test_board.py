@@ -7,7 +7,7 @@ from rich.console import Console
 from flow_server_sdk.cli.watching.board import Board
 from flow_server_sdk.cli.watching.live import View, clock
 from flow_server_sdk.cli.watching.plain import Changes
-from flow_server_sdk.cli.watching.port import Connection, Line, MetricNews, TaskNews
+from flow_server_sdk.cli.watching.port import Connection, Line, MetricNews, OutputNews, TaskNews
 
 
 def party(name, **changes):
@@ -81,6 +81,36 @@ def test_a_loss_is_shown_before_other_metrics(board):
         board.take(MetricNews(party="a", name=name, step=1, value=value), now_s=1.0)
     board.take(MetricNews(party="nobody", name="loss", step=1, value=1.0), now_s=1.0)
     assert [each.metric for each in board.parties] == [("loss", 0.4), None]
+
+
+def outputs(party, *, complete=False, files=0, arrived=0, coming=0, stored=0):
+    return OutputNews(
+        party=party, complete=complete, files=files, bytes=arrived, coming_bytes=coming,
+        stored_bytes=stored,
+    )  # fmt: skip
+
+
+def test_outputs_fill_a_bar_by_bytes_until_they_are_there(board):
+    changes = Changes()
+    changes.of(board)
+    a = board.parties[0]
+    assert (a.uploaded, a.is_coming) == (None, False)
+    board.take(outputs("a"), now_s=1.0)
+    assert (a.uploaded, a.is_coming) == (None, True)
+    board.take(outputs("a", files=1, arrived=10, coming=30, stored=20), now_s=1.0)
+    assert a.uploaded == 0.75
+    assert "outputs" in drawn(board, width=120, height=24)[1]
+    assert changes.of(board) == []
+    board.take(outputs("a", complete=True, files=2, arrived=40), now_s=1.0)
+    assert (a.uploaded, a.is_coming) == (1.0, False)
+    assert changes.of(board) == ["a outputs are there"]
+
+
+def test_a_party_without_outputs_has_no_bar_and_one_that_never_ran_none_to_come(board):
+    board.take(outputs("a", complete=True), now_s=1.0)
+    board.take(outputs("b"), now_s=1.0)
+    assert [(each.uploaded, each.is_coming) for each in board.parties] == [(None, False)] * 2
+    assert "outputs" not in drawn(board, width=120, height=24)[1]
 
 
 def test_a_retry_begins_with_nothing_known(board):

@@ -8,6 +8,7 @@ import pytest
 from flow_contract.lifecycle import RunStatus
 from flow_server_sdk import methods
 from flow_server_sdk.cli.output import aligned, visible, width_of
+from flow_server_sdk.cli.sizes import size_of
 from flow_wire import runs_pb2, tasks_pb2, templates_pb2
 from flow_wire.codec.runs import encode_run
 from flow_wire.codec.tasks import encode_task
@@ -86,6 +87,23 @@ def test_help_of_the_groups_imports_nothing_heavy(command):
 
 def test_control_characters_are_shown_as_pictures_and_tabs_stay():
     assert visible("\x1b[0m\r\x00\x7f\ttab\x9b\u202e") == "␛[0m␍␀␡\ttab??"
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1024**2 - 1, "1.0 MiB"),
+        (102_340, "99.9 KiB"),
+        (340 * 1024**2, "340 MiB"),
+        (10 * 1024**3, "10.0 GiB"),
+        (2**62, "4096 PiB"),
+    ],
+)
+def test_sizes_are_short(count, shown):
+    assert size_of(count) == shown
 
 
 def test_columns_stand_under_each_other_in_any_script():

@@ -38,6 +38,8 @@ async def test_a_listing_names_each_file_and_how_far_each_party_is(stage, made):
     assert (party["complete"], party["files"], party["bytes"]) == (True, 2, LARGE_BYTES + 2)
     assert party["skipped"] == [{"name": "link", "why": "a symbolic link; links are not followed"}]
     assert (party["coming"], party["withheld"]) == ([], "")
+    short = await stage.sdk.task.outputs(task_id, parties_only=True)
+    assert (short["data"]["files"], short["data"]["parties"]) == ([], [party])
 
 
 async def test_files_come_down_whole_beside_their_party_s_name(stage, made, tmp_path):
