@@ -47,6 +47,7 @@ class OutputReceiver:
         self._buffers = buffers
         self._current: _Current | None = None
         self._storing: deque[asyncio.Task[None]] = deque()
+        self._digesting: asyncio.Task[None] | None = None
         self._held = 0
 
     async def offer(self, files: Sequence[OutputFile]) -> list[OutputAnswer]:
@@ -138,11 +139,15 @@ class OutputReceiver:
 
     async def _store(self, current: _Current, buffer: mmap.mmap) -> None:
         size_bytes, current.buffer, current.size_bytes = current.size_bytes, None, 0
-        await asyncio.to_thread(_digest, current.digest, buffer, size_bytes)
         while len(self._storing) >= _STORING:
             await self._stored()
         before = self._storing[-1] if self._storing else None
-        work = self._put(current.upload, current.number, buffer, size_bytes, before)
+        data = memoryview(buffer)[:size_bytes]
+        # Beside the storing, and in the order of the parts.
+        digesting = self._digesting = asyncio.create_task(
+            _digested(current.digest, data, after=self._digesting)
+        )
+        work = self._put(current.upload, current.number, buffer, data, (digesting, before))
         self._storing.append(asyncio.create_task(work))
         current.number += 1
 
@@ -151,10 +156,12 @@ class OutputReceiver:
         upload: Upload,
         number: int,
         buffer: mmap.mmap,
-        size_bytes: int,
-        before: "asyncio.Task[None] | None",
+        data: memoryview,
+        others: "tuple[asyncio.Task[None], asyncio.Task[None] | None]",
     ) -> None:
-        await self._pushes.put_part(self._share, upload, number, memoryview(buffer)[:size_bytes])
+        digesting, before = others
+        await self._pushes.put_part(self._share, upload, number, data)
+        await asyncio.shield(digesting)
         # Only now: of a put that was cut off nobody knows if it still reads.
         self._held -= 1
         self._buffers.give_back(buffer)
@@ -172,16 +179,22 @@ class OutputReceiver:
         storing, self._storing = self._storing, deque()
         for task in storing:
             task.cancel()
+        digesting, self._digesting = self._digesting, None
+        works = storing if digesting is None else [*storing, digesting]
         try:
-            await asyncio.gather(*storing, return_exceptions=True)
+            await asyncio.gather(*works, return_exceptions=True)
         finally:
             while self._held:
                 self._held -= 1
                 self._buffers.drop()
 
 
-def _digest(digest: "hashlib._Hash", buffer: mmap.mmap, size_bytes: int) -> None:
-    digest.update(memoryview(buffer)[:size_bytes])
+async def _digested(
+    digest: "hashlib._Hash", data: memoryview, *, after: "asyncio.Task[None] | None"
+) -> None:
+    if after is not None:
+        await after
+    await asyncio.to_thread(digest.update, data)
 
 
 def _right(packed: Sequence[PackedOutput]) -> list[bool]:
