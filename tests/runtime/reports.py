@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from party_agent.outputs_out.caps import SiteCaps
+from party_agent.outputs_out.spools import OutputSpools
+from party_agent.outputs_out.taking import OutputTaking
 from party_agent.unit import SelfReport
 from party_agent.workload_api.host import ApiHost
 from tests.agent.fakes import EVERYTHING, make_spec
@@ -13,7 +16,9 @@ class Reports:
     """What one workload of a harness reports, while this is entered."""
 
     def __init__(self, folder: Path, party_run_id: str) -> None:
-        self._host = ApiHost(folder / "a", lambda: datetime.now(UTC))
+        caps = SiteCaps(file_bytes=1000, run_bytes=1000, run_files=10, waiting_bytes=1000)
+        taking = OutputTaking(OutputSpools(folder / "a" / "uploads", caps), lambda: EVERYTHING)
+        self._host = ApiHost(folder / "a", lambda: datetime.now(UTC), more=taking.routes)
         self._party_run_id = party_run_id
         self.says = SelfReport()
 
