@@ -164,7 +164,6 @@ class Agent:
             uploads,
             outputs,
             may_write=self._may_write,
-            is_current=self.connected.is_set,
             rules=lambda: policy.rules.may_leave,
             clock=clock,
             random=random,
@@ -283,8 +282,9 @@ class Agent:
                 await words
 
     def _may_write(self, party_run_id: str) -> bool:
-        held = (unit for unit in self.units.held if unit.party_run_id == party_run_id)
-        return any(not unit.removed for unit in held)
+        unit = {unit.party_run_id: unit for unit in self.units.held}.get(party_run_id)
+        # Not in the journal that a kill left: the server may order it again.
+        return not self.connected.is_set() if unit is None else not unit.removed
 
     async def _say_ready(self) -> None:
         await self.connected.wait()

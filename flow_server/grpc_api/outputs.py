@@ -12,8 +12,9 @@ from flow_server.grpc_api.certificates import party_of
 from flow_server.grpc_api.context import Context
 from flow_server.services.output_pushes import OutputPushService
 from flow_server.services.output_reads import OutputReadService, Wanted
-from flow_server.services.output_receiver import PARTS_IN_MEMORY, OutputReceiver
+from flow_server.services.output_receiver import OutputReceiver
 from flow_server.services.output_shares import OutputSender
+from flow_server.services.part_buffers import PartBuffers
 from flow_wire import outputs_pb2 as pb
 from flow_wire import outputs_pb2_grpc
 from flow_wire.codec.outputs import (
@@ -35,7 +36,7 @@ class OutputServicer(outputs_pb2_grpc.OutputServiceServicer):
         self._pushes = pushes
         self._reads = reads
         self._insecure = insecure
-        self._places = asyncio.Semaphore(PARTS_IN_MEMORY)
+        self._buffers = PartBuffers()
         self._leaving = asyncio.Event()
 
     def close(self) -> None:
@@ -116,7 +117,9 @@ class OutputServicer(outputs_pb2_grpc.OutputServiceServicer):
                     sender = self._sender(message.hello, context)
                     answer, share = await self._pushes.open(sender, message.hello.party_run_id)
                     receiver = (
-                        None if share is None else OutputReceiver(self._pushes, share, self._places)
+                        None
+                        if share is None
+                        else OutputReceiver(self._pushes, share, self._buffers)
                     )
                     answers = [answer]
                 elif receiver is None:

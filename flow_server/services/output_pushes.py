@@ -107,7 +107,9 @@ class OutputPushService:
         """Return a part that was stored before. Raises NotFound, Unavailable."""
         return await self._blobs.get(self._key(share, upload, number))
 
-    async def put_part(self, share: Share, upload: Upload, number: int, data: bytes) -> None:
+    async def put_part(
+        self, share: Share, upload: Upload, number: int, data: bytes | memoryview
+    ) -> None:
         """Store the bytes of a part; it does not count before `take_part`. Raises Unavailable."""
         await self._blobs.put(self._key(share, upload, number), data)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import mmap
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,33 +21,33 @@ from flow_contract.outputs import (
 )
 from flow_server.services.output_pushes import OutputPushService
 from flow_server.services.output_shares import Share, Upload
+from flow_server.services.part_buffers import PartBuffers
 
 # Of one stream: parts that are being stored while the next one comes.
 _STORING = 3
-# Of all streams of a replica: 8 MiB each.
-PARTS_IN_MEMORY = 32
 
 
 @dataclass(kw_only=True)
 class _Current:
-    """The file that pieces belong to: `number` is the part that `pieces` are of."""
+    """The file that pieces belong to: `buffer` holds the beginning of part `number`, if any."""
 
     upload: Upload
     digest: "hashlib._Hash"
     number: int
-    pieces: list[bytes]
+    buffer: mmap.mmap | None = None
     size_bytes: int = 0
 
 
 class OutputReceiver:
-    """Takes one party run's outputs. `places` bounds the parts in memory over all streams."""
+    """Takes one party run's outputs. `buffers` are those of all streams."""
 
-    def __init__(self, pushes: OutputPushService, share: Share, places: asyncio.Semaphore) -> None:
+    def __init__(self, pushes: OutputPushService, share: Share, buffers: PartBuffers) -> None:
         self._pushes = pushes
         self._share = share
-        self._places = places
+        self._buffers = buffers
         self._current: _Current | None = None
         self._storing: deque[asyncio.Task[None]] = deque()
+        self._digesting: asyncio.Task[None] | None = None
         self._held = 0
 
     async def offer(self, files: Sequence[OutputFile]) -> list[OutputAnswer]:
@@ -66,9 +67,7 @@ class OutputReceiver:
             # What was stored is not there: begin again.
             await self._pushes.give_up(self._share, upload)
             return await self.offer(files)
-        self._current = _Current(
-            upload=upload, digest=digest, number=upload.stored_parts, pieces=[]
-        )
+        self._current = _Current(upload=upload, digest=digest, number=upload.stored_parts)
         return answers
 
     async def piece(self, data: bytes) -> None:
@@ -81,15 +80,17 @@ class OutputReceiver:
         current = self._current
         if current is None:
             raise InvalidArgument("piece: no file was offered that is wanted", field="piece")
-        if not current.pieces:
-            await self._take_place()
         wanted = part_bytes(current.upload.file.bytes, current.number)
-        current.size_bytes += len(data)
-        if not data or current.size_bytes > wanted:
+        end = current.size_bytes + len(data)
+        if not data or end > wanted:
             raise InvalidArgument("piece: reaches over the end of a part", field="piece")
-        current.pieces.append(data)
-        if current.size_bytes == wanted:
-            await self._store(current)
+        if current.buffer is None:
+            current.buffer = await self._buffers.take()
+            self._held += 1
+        current.buffer[current.size_bytes : end] = data
+        current.size_bytes = end
+        if end == wanted:
+            await self._store(current, current.buffer)
 
     async def finish(self, sha256: bytes) -> OutputAnswer:
         """Let the file be seen if it is whole and right. Raises as `piece`."""
@@ -136,24 +137,37 @@ class OutputReceiver:
         """Let go of what is not stored; the parts that are stay. May be called twice."""
         await self._leave()
 
-    async def _store(self, current: _Current) -> None:
-        pieces, current.pieces, current.size_bytes = current.pieces, [], 0
-        data = await asyncio.to_thread(_digested, current.digest, pieces)
+    async def _store(self, current: _Current, buffer: mmap.mmap) -> None:
+        size_bytes, current.buffer, current.size_bytes = current.size_bytes, None, 0
         while len(self._storing) >= _STORING:
             await self._stored()
         before = self._storing[-1] if self._storing else None
-        work = self._put(current.upload, current.number, data, before)
+        data = memoryview(buffer)[:size_bytes]
+        # Beside the storing, and in the order of the parts.
+        digesting = self._digesting = asyncio.create_task(
+            _digested(current.digest, data, after=self._digesting)
+        )
+        work = self._put(current.upload, current.number, buffer, data, (digesting, before))
         self._storing.append(asyncio.create_task(work))
         current.number += 1
 
     async def _put(
-        self, upload: Upload, number: int, data: bytes, before: "asyncio.Task[None] | None"
+        self,
+        upload: Upload,
+        number: int,
+        buffer: mmap.mmap,
+        data: memoryview,
+        others: "tuple[asyncio.Task[None], asyncio.Task[None] | None]",
     ) -> None:
+        digesting, before = others
         await self._pushes.put_part(self._share, upload, number, data)
+        await asyncio.shield(digesting)
+        # Only now: of a put that was cut off nobody knows if it still reads.
+        self._held -= 1
+        self._buffers.give_back(buffer)
         if before is not None:
             await before
         await self._pushes.take_part(self._share, upload, number)
-        self._give_place()
 
     async def _stored(self) -> None:
         """Wait until the oldest of the parts on their way counts."""
@@ -165,25 +179,22 @@ class OutputReceiver:
         storing, self._storing = self._storing, deque()
         for task in storing:
             task.cancel()
+        digesting, self._digesting = self._digesting, None
+        works = storing if digesting is None else [*storing, digesting]
         try:
-            await asyncio.gather(*storing, return_exceptions=True)
+            await asyncio.gather(*works, return_exceptions=True)
         finally:
             while self._held:
-                self._give_place()
-
-    async def _take_place(self) -> None:
-        await self._places.acquire()
-        self._held += 1
-
-    def _give_place(self) -> None:
-        self._held -= 1
-        self._places.release()
+                self._held -= 1
+                self._buffers.drop()
 
 
-def _digested(digest: "hashlib._Hash", pieces: list[bytes]) -> bytes:
-    data = b"".join(pieces)
-    digest.update(data)
-    return data
+async def _digested(
+    digest: "hashlib._Hash", data: memoryview, *, after: "asyncio.Task[None] | None"
+) -> None:
+    if after is not None:
+        await after
+    await asyncio.to_thread(digest.update, data)
 
 
 def _right(packed: Sequence[PackedOutput]) -> list[bool]:

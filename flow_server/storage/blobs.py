@@ -41,7 +41,7 @@ class Blobs:
         # At the first use: a server that stores no blobs makes no directory.
         return self._make_store()
 
-    async def put(self, key: str, data: bytes) -> None:
+    async def put(self, key: str, data: bytes | memoryview) -> None:
         """Store a blob; one that is there already is replaced.
 
         Raises:

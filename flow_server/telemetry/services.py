@@ -124,7 +124,9 @@ class CountedOutputPushes(OutputPushService):
         super().__init__(*args, **options)
         self._metrics = metrics
 
-    async def put_part(self, share: Share, upload: Upload, number: int, data: bytes) -> None:
+    async def put_part(
+        self, share: Share, upload: Upload, number: int, data: bytes | memoryview
+    ) -> None:
         """See `OutputPushService.put_part`."""
         await super().put_part(share, upload, number, data)
         self._metrics.output_received_bytes.inc(len(data))

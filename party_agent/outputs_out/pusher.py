@@ -40,8 +40,7 @@ log = structlog.get_logger()
 class OutputPusher:
     """Pushes what `spools` know, None for nothing, and what lies in `outputs`, a folder for each.
 
-    `may_write`: whether a workload may still make something; `is_current`: whether that can be
-    said, which an agent that has just begun can't. `rules` are those in force.
+    `may_write`: whether a workload may still make something. `rules` are those in force.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class OutputPusher:
         outputs: Path | None,
         *,
         may_write: Callable[[str], bool],
-        is_current: Callable[[], bool],
         rules: Callable[[], MayLeave],
         clock: Clock,
         random: Callable[[], float],
@@ -62,7 +60,6 @@ class OutputPusher:
         self._spools = spools
         self._outputs = outputs
         self._may_write = may_write
-        self._is_current = is_current
         self._rules = rules
         self._clock = clock
         self._random = random
@@ -102,7 +99,7 @@ class OutputPusher:
             return False
 
     def _is_over(self, party_run_id: str) -> bool:
-        return self._is_current() and not self._may_write(party_run_id)
+        return not self._may_write(party_run_id)
 
     async def _persist(self, spools: OutputSpools, party_run_id: str) -> None:
         """Push one party run until there is no more to push now, however often it takes."""

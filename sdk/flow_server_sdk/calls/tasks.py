@@ -1,80 +1,26 @@
 """`sdk.task`: a template bound to parties, its starts, stops and runs."""
 
 import uuid
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from flow_server_sdk import methods, shapes
+from flow_server_sdk.calls.inside import E, InsideCalls, L
 from flow_server_sdk.calls.paging import page_of
-from flow_server_sdk.calls.surface import R, Strings, Surface
-from flow_server_sdk.measuring import metrics
-from flow_server_sdk.outputs import Asked, Listener, asked, download, outputs
+from flow_server_sdk.calls.surface import R, Strings
 from flow_server_sdk.payloads import forms
 from flow_server_sdk.payloads.tasks import start_parameters, task_spec
-from flow_server_sdk.reading import log_request, read_lines
-from flow_server_sdk.scripts import Call, Items, Link, Script
+from flow_server_sdk.scripts import Call
 from flow_server_sdk.waiting import wait
-from flow_server_sdk.watching import watch_task
 from flow_wire import runs_pb2, tasks_pb2
 from flow_wire.codec.runs import decode_run
 from flow_wire.codec.tasks import decode_task, encode_start, encode_task_spec
 
-L = TypeVar("L")
-E = TypeVar("E")
-
 PartyDicts = list[dict[str, str]]
 
 
-class TaskCalls(Surface[R], Generic[R, L, E]):
-    """Create, update, get, list and delete tasks; start, stop and wait for them; runs and logs."""
-
-    def __init__(
-        self, run: Callable[[Script], R], link: Link, iterate: Callable[[Items], Any]
-    ) -> None:
-        super().__init__(run, link)
-        self._iterate = iterate
-
-    def logs(
-        self,
-        task_id: str,
-        *,
-        party: str | Sequence[str] | None = None,
-        follow: bool = False,
-        since: datetime | None = None,
-        tail: int | None = None,
-        run_id: str = "",
-    ) -> L:
-        """Iterate over the lines that the workloads wrote, in the order of time over all parties.
-
-        Each is a LogLine: party, stream, at, text, raw. `party` leaves one's or some parties'
-        only, `since` what came from then on (aware), `tail` the last lines of each party.
-        `run_id` "" means the newest run. With `follow` lines come as they are written, until the
-        run is over; a lost connection is taken up again without a hole or a repeat.
-
-        Raises:
-            InvalidArgument: here; while iterating NotFound (no such task, run or party), Conflict
-                (it was never started), and what any call raises.
-        """
-        request = log_request(
-            task_id, party=party, run_id=run_id, follow=follow, since=since, tail=tail
-        )
-        lines: L = self._iterate(read_lines(request, self._link))
-        return lines
-
-    def watch(self, task_id: str, *, run_id: str = "") -> E:
-        """Iterate over the events of a run, from its first on, until it has ended.
-
-        Each is an Event as in `sdk.event.watch`: of the run and of its parties' shares. `run_id`
-        "" means the newest run. A run that failed and is retried has not ended: its retry's
-        events follow. The task's deletion ends it too. A lost connection is taken up again.
-
-        Raises:
-            NotFound, Conflict (never started), and what any call raises, while iterating.
-        """
-        events: E = self._iterate(watch_task(task_id, run_id, self._link))
-        return events
+class TaskCalls(InsideCalls[R, L, E]):
+    """Create, update, get, list and delete tasks; start, stop and wait for them; their runs."""
 
     def create(
         self, name: str, template_id: str, remark: str | None, federate_data: PartyDicts
@@ -233,64 +179,6 @@ class TaskCalls(Surface[R], Generic[R, L, E]):
             TimeoutError: the run has not ended after `timeout_s`. It goes on.
         """
         return self._run(wait(task_id, timeout_s, on_change, self._link))
-
-    def metrics(
-        self,
-        task_id: str,
-        *,
-        party: str | None = None,
-        name: str | None = None,
-        run_id: str | None = None,
-        after: str | None = None,
-    ) -> R:
-        """Return data.points of what the workloads measured, party by party, as reported.
-
-        Each is {"party", "name", "step", "value", "time"}; `time` is seconds since 1970 by the
-        site's clock. None means all parties, all names, the newest run. `after` "2.150" leaves
-        out what comes before the party of rank 2 and that party's first 150 points. data.dropped
-        says per party how many points never came.
-        """
-        return self._run(metrics(task_id, run_id, party, name, after, self._link))
-
-    def outputs(
-        self,
-        task_id: str,
-        *,
-        run_id: str | None = None,
-        party: str | Sequence[str] | None = None,
-    ) -> R:
-        """Return data.files that can be downloaded, and data.parties, how far each one is.
-
-        Of a party `complete` says that nothing follows, `coming` what is on its way, `withheld`
-        which rule of its site kept something back, `skipped` what else did not leave, and why.
-        """
-        return self._run(outputs(task_id, run_id, party, self._link))
-
-    def download(
-        self,
-        task_id: str,
-        to: str | Path,
-        *,
-        party: str | Sequence[str] | None = None,
-        name: str | Sequence[str] | None = None,
-        run_id: str | None = None,
-        overwrite: bool = False,
-        on_progress: Listener | None = None,
-    ) -> R:
-        """Bring files down to `<to>/<party>/<name>`; data.files says where each lies (`path`).
-
-        Each is there whole, with the right SHA-256, or not at all; the next call takes a cut one
-        up. Another file in its place stays unless `overwrite`, and nothing is written outside of
-        `to`. `on_progress` hears of each file with its `downloaded_bytes`.
-
-        Raises:
-            OSError: this machine's disk refuses.
-        """
-
-        def what() -> Asked:
-            return asked(task_id, run_id=run_id, party=party, name=name)
-
-        return self._run(download(what, to, overwrite, on_progress, self._link))
 
     def runs(self, task_id: str, page: int = 1, limit: int = 10) -> R:
         """Return data.runs, every start of the task, newest first, and data.run_count.
