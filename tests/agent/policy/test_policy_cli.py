@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from structlog.testing import capture_logs
 
 import party_agent
 from flow_contract.lifecycle import PartyRunState
@@ -161,7 +162,9 @@ def test_help_of_every_command_imports_nothing_heavy():
 
 
 async def typed(ruled, *arguments):
-    return await asyncio.to_thread(run, *arguments, "--state-dir", ruled.state_dir)
+    # The agent runs in this process too: what it logs meanwhile is no word of the command.
+    with capture_logs():
+        return await asyncio.to_thread(run, *arguments, "--state-dir", ruled.state_dir)
 
 
 async def test_a_run_is_listed_and_approved_by_its_digest(ruled):
