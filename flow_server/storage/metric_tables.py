@@ -29,6 +29,8 @@ metric_heads = Table(
     Column("stored", BigInteger, nullable=False, server_default=sql("0")),
     # What never came, as its agent counts it.
     Column("dropped", BigInteger, nullable=False, server_default=sql("0")),
+    # The rule of the site that keeps points there.
+    Column("withheld", Text, nullable=False, server_default=sql("''")),
     CheckConstraint("stored >= 0 AND dropped >= 0", name="counts"),
 )
 

@@ -15,10 +15,12 @@ _OWNER = text("SELECT federated_id FROM party_runs WHERE party_run_id = :party_r
 # Whoever pushes the same party run at this moment waits here, and then finds what the other stored.
 _HEAD = Statement(
     """
-    INSERT INTO metric_heads (party_run_id, dropped)
-    VALUES (CAST(:party_run_id AS text), CAST(:dropped AS bigint))
+    INSERT INTO metric_heads (party_run_id, dropped, withheld)
+    VALUES (CAST(:party_run_id AS text), CAST(:dropped AS bigint), CAST(:withheld AS text))
     ON CONFLICT (party_run_id)
-    DO UPDATE SET dropped = greatest(metric_heads.dropped, excluded.dropped)
+    DO UPDATE SET dropped = greatest(metric_heads.dropped, excluded.dropped),
+                  -- What was kept back once stays away, whatever the rules say later.
+                  withheld = coalesce(nullif(excluded.withheld, ''), metric_heads.withheld)
     RETURNING stored
     """
 )
@@ -49,7 +51,8 @@ _HAS_RUN = text("SELECT 1 FROM runs WHERE run_id = :run_id AND task_id = :task_i
 
 _HEADS = Statement(
     """
-    SELECT rank, federated_id, dropped FROM party_runs JOIN metric_heads USING (party_run_id)
+    SELECT rank, federated_id, dropped, withheld
+    FROM party_runs JOIN metric_heads USING (party_run_id)
     WHERE run_id = CAST(:run_id AS text)
       AND (CAST(:federated_id AS text) = '' OR federated_id = CAST(:federated_id AS text))
     ORDER BY rank
@@ -98,7 +101,12 @@ async def owner_of(connection: Connection, party_run_id: str) -> str | None:
 
 async def store(connection: Connection, batch: MetricBatch) -> int:
     """Store what is new and leaves no gap; return the number of the last point stored."""
-    (head,) = await _HEAD.rows(connection, party_run_id=batch.party_run_id, dropped=batch.dropped)
+    (head,) = await _HEAD.rows(
+        connection,
+        party_run_id=batch.party_run_id,
+        dropped=batch.dropped,
+        withheld=batch.withheld,
+    )
     stored = int(head["stored"])
     known, last = stored - batch.first_sequence + 1, batch.first_sequence + len(batch.points) - 1
     if known < 0 or last <= stored:
@@ -149,6 +157,7 @@ async def page(
             federated_id=head["federated_id"],
             points=_points(by_rank[head["rank"]]),
             dropped=head["dropped"],
+            withheld=head["withheld"],
         )
         for head in heads
     ]

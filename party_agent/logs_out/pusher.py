@@ -2,7 +2,7 @@
 
 Nothing about the progress is kept here: the server knows how far it has each log, so a crash
 at either end leaves neither a hole nor a repeat. A log is removed once the server has said
-that it is complete, or that nobody will read it.
+that it is complete, or that nobody will read it. One that the server refuses ends alone.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import structlog
 
 from flow_contract.errors import InvalidArgument
 from flow_contract.log_records import BadLog
-from flow_contract.logs import LogClosed, LogEnd, LogState
+from flow_contract.logs import LogChunk, LogClosed, LogEnd, LogState
 from flow_wire import logs_pb2 as pb
 from flow_wire import logs_pb2_grpc
 from flow_wire.codec.logs import decode_log_end, encode_log_chunk, encode_log_closed
@@ -23,6 +23,7 @@ from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.dial import channel_options
 from party_agent.identity.doors import Door, NoDoor
+from party_agent.logs_out.refused import RefusedLogs
 from party_agent.logs_out.spools import Spools
 from party_agent.settings import AgentSettings
 from party_agent.tasks import first_of, for_ever
@@ -70,6 +71,7 @@ class LogPusher:
         self._spools = spools
         self._may_write = may_write
         self._clock = clock
+        self._refused = RefusedLogs()
         self._backoff = Backoff(
             first_s=settings.first_backoff_s, max_s=settings.max_backoff_s, random=random
         )
@@ -80,12 +82,15 @@ class LogPusher:
         if spools is None:
             await for_ever()
         while True:
-            if not await asyncio.to_thread(spools.names):
+            if all(map(self._refused.is_left, await asyncio.to_thread(spools.names))):
                 await self._clock.sleep(LOOK_EVERY_S)
                 continue
             try:
                 await self._session(spools)
             except (grpc.aio.AioRpcError, NoDoor, PushEnded, OSError, InvalidArgument) as error:
+                if isinstance(error, grpc.aio.AioRpcError) and self._refused.takes(error):
+                    # The others go on at once.
+                    continue
                 why = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
                 delay_s = self._backoff.next_s()
                 log.warning("logs_not_pushed", why=why, retry_in_s=round(delay_s, 1))
@@ -96,7 +101,14 @@ class LogPusher:
         async with self._door.open(options) as channel:
             call: _Call = logs_pb2_grpc.LogServiceStub(channel).Push()
             try:
-                push = _Push(call, spools, self._federated_id, self._may_write, self._clock)
+                push = _Push(
+                    call,
+                    spools,
+                    self._refused,
+                    federated_id=self._federated_id,
+                    may_write=self._may_write,
+                    clock=self._clock,
+                )
                 await first_of(push.receive(self._backoff.reset), push.send())
             finally:
                 call.cancel()
@@ -109,12 +121,15 @@ class _Push:
         self,
         call: _Call,
         spools: Spools,
+        refused: RefusedLogs,
+        *,
         federated_id: str,
         may_write: Callable[[str], bool],
         clock: Clock,
     ) -> None:
         self._call = call
         self._spools = spools
+        self._refused = refused
         self._federated_id = federated_id
         self._may_write = may_write
         self._clock = clock
@@ -152,8 +167,10 @@ class _Push:
             await asyncio.to_thread(self._spools.remove, party_run_id)
             self._done.discard(party_run_id)
             self._named.discard(party_run_id)
+            self._refused.forget(party_run_id)
         there = await asyncio.to_thread(self._spools.names)
-        new = [name for name in there if name not in self._named][:_MAX_NAMED]
+        wanted = [name for name in there if not self._refused.is_left(name)]
+        new = [name for name in wanted if name not in self._named][:_MAX_NAMED]
         if new:
             self._named.update(new)
             hello = pb.LogHello(federated_id=self._federated_id, party_run_ids=new)
@@ -165,20 +182,15 @@ class _Push:
             return False
         # Asked first: what was written before the end is there when it is read.
         is_over = not self._may_write(party_run_id)
-        chunks = []
-        if progress.state is LogState.OPEN:
-            try:
-                chunks = await asyncio.to_thread(self._spools.chunks, party_run_id, progress.sent)
-            except BadLog as error:
-                log.error(  # noqa: TRY400  where it happened is no news
-                    "log_damaged", party_run_id=party_run_id, at=progress.sent, why=str(error)
-                )
-                progress.state = LogState.FULL
+        if not await self._is_readable(party_run_id, progress, is_over=is_over):
+            return False
+        chunks = await self._chunks(party_run_id, progress)
         for chunk in chunks:
             await self._room()
             await self._write(pb.PushLogsRequest(chunk=encode_log_chunk(chunk)))
             progress.sent = chunk.end
-        if is_over and not chunks and progress.sent == progress.acknowledged:
+        is_told = not chunks and progress.sent == progress.acknowledged
+        if is_over and is_told and self._refused.mark_for(party_run_id) is None:
             progress.is_closing = True
             closed = LogClosed(
                 party_run_id=party_run_id,
@@ -187,6 +199,29 @@ class _Push:
             )
             await self._write(pb.PushLogsRequest(closed=encode_log_closed(closed)))
         return bool(chunks)
+
+    async def _is_readable(self, party_run_id: str, progress: _Progress, *, is_over: bool) -> bool:
+        """Say whether more of a log can be sent; let a refused one end once it is over."""
+        mark = self._refused.mark_for(party_run_id)
+        if mark is None:
+            return True
+        if not is_over or progress.sent != progress.acknowledged:
+            return False
+        at = self._clock.now()
+        await asyncio.to_thread(
+            self._spools.cut_short, party_run_id, progress.acknowledged, at, mark
+        )
+        self._refused.note_cut(party_run_id)
+        return True
+
+    async def _chunks(self, party_run_id: str, progress: _Progress) -> list[LogChunk]:
+        if progress.state is not LogState.OPEN or self._refused.is_left(party_run_id):
+            return []
+        try:
+            return await asyncio.to_thread(self._spools.chunks, party_run_id, progress.sent)
+        except BadLog as error:
+            self._refused.note_damaged(party_run_id, str(error))
+            return []
 
     async def _room(self) -> None:
         while self._unacknowledged_bytes() >= _MAX_UNACKNOWLEDGED_BYTES:

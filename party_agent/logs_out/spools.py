@@ -14,7 +14,17 @@ from typing import TypeVar
 
 import zstandard
 
-from flow_contract.log_records import MAX_CHUNK_BYTES, at_of, extent, whole_bytes
+from flow_contract.log_records import (
+    MAX_CHUNK_BYTES,
+    BadLog,
+    LogRecord,
+    LogStream,
+    at_of,
+    extent,
+    frame,
+    us_of,
+    whole_bytes,
+)
 from flow_contract.logs import LogChunk
 from party_agent.policy.rules import MayLeave
 from party_agent.settings import AgentSettings
@@ -89,7 +99,7 @@ class Spools:
         """Return the next chunks of a log, packed; none where nothing is whole yet.
 
         Raises:
-            BadLog: the file is damaged there.
+            BadLog: the file is damaged at `start`; what is sound before damage is returned.
         """
         if self.is_withheld(party_run_id):
             return []
@@ -99,7 +109,27 @@ class Spools:
                 data = file.read(_READ_BYTES)
         except FileNotFoundError:
             return []
-        return list(_chunks(party_run_id, start, data))
+        chunks: list[LogChunk] = []
+        try:
+            chunks.extend(_chunks(party_run_id, start, data))
+        except BadLog:
+            if not chunks:
+                raise
+        return chunks
+
+    def cut_short(self, party_run_id: str, at_byte: int, at: datetime, mark: str) -> None:
+        """Let a log end with a mark at this offset; what follows is lost. May be repeated.
+
+        Only for one that nobody writes to any more. Raises OSError.
+        """
+        path = self._folder / party_run_id / _LOG
+        if not path.exists():
+            return
+        record = LogRecord(stream=LogStream.MARK, at_us=us_of(at), data=mark.encode())
+        with path.open("r+b") as file:
+            file.truncate(at_byte)
+            file.seek(at_byte)
+            file.write(frame(record))
 
     def remove(self, party_run_id: str) -> None:
         """Remove a log that nobody needs here any more."""
@@ -138,7 +168,7 @@ def spools_of(settings: AgentSettings, make: Callable[..., S]) -> S | None:
 def _chunks(party_run_id: str, start: int, data: bytes) -> Iterator[LogChunk]:
     position = 0
     packer = zstandard.ZstdCompressor(level=_LEVEL)
-    while whole := whole_bytes(data[position : position + MAX_CHUNK_BYTES]):
+    while whole := whole_bytes(data[position : position + MAX_CHUNK_BYTES], up_to_damage=True):
         raw = data[position : position + whole]
         found = extent(raw)
         yield LogChunk(

@@ -63,6 +63,7 @@ class OutputPusher:
         self._rules = rules
         self._clock = clock
         self._random = random
+        self._places = asyncio.Semaphore(_AT_ONCE)
         # Whose server side wants nothing more, while their workloads go on.
         self._settled: set[str] = set()
 
@@ -75,7 +76,7 @@ class OutputPusher:
             while True:
                 works = {name: task for name, task in works.items() if not task.done()}
                 for name in await asyncio.to_thread(self._due, self._spools):
-                    if name not in works and len(works) < _AT_ONCE:
+                    if name not in works:
                         works[name] = asyncio.create_task(self._persist(self._spools, name))
                 await self._clock.sleep(LOOK_EVERY_S)
         finally:
@@ -110,7 +111,9 @@ class OutputPusher:
         )
         while True:
             try:
-                await self._session(spools, party_run_id, backoff.reset)
+                # Not while it waits: who can't be pushed now holds nobody else up.
+                async with self._places:
+                    await self._session(spools, party_run_id, backoff.reset)
             except (
                 grpc.aio.AioRpcError,
                 NoDoor,

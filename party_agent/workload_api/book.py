@@ -19,8 +19,9 @@ log = structlog.get_logger()
 class Book:
     """Takes down into `spool`. `heard` is told the newest word, `grown` that there are points.
 
-    What the site keeps to itself is counted as dropped to the workload, and told to nobody else:
-    points, and sentences where logs are kept too, since both are what it writes for people.
+    What the site keeps to itself is counted as dropped to the workload, and how much that is told
+    to nobody else: points, and sentences where logs are kept too, since both are what it writes
+    for people.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from flow_contract.assignments import WorkloadSpec
+from flow_contract.errors import Exhausted
 from flow_contract.metrics import MetricBatch
 from party_agent.policy.rules import MayLeave
 from party_agent.unit import SelfReport
@@ -16,6 +17,8 @@ from party_agent.workload_api.book import Book
 from party_agent.workload_api.http import Handler, WorkloadServer
 from party_agent.workload_api.routes import Routes
 from party_agent.workload_api.spool import Spool
+
+RULE_METRICS = "leave.metrics"
 
 log = structlog.get_logger()
 
@@ -61,8 +64,8 @@ class ApiHost:
     ) -> None:
         """Listen to the workload, unless that is done already; `heard` gets its words from now on.
 
-        What may not leave is taken and kept nowhere. Without a socket the workload runs all the
-        same.
+        What may not leave is taken and kept nowhere; that points may not is told to the server,
+        with its rule. Without a socket the workload runs all the same.
         """
         party_run_id = spec.party_run_id
         if self.folders is None or party_run_id in self._servers:
@@ -71,6 +74,8 @@ class ApiHost:
             spool = await self._spool(party_run_id)
             made = await asyncio.to_thread(folder.make_folder, self.folders, party_run_id)
             spool.bound(may_leave.metrics_max_bytes)
+            if not may_leave.metrics:
+                await self._withhold(spool)
             book = Book(
                 spool,
                 may_leave,
@@ -127,7 +132,7 @@ class ApiHost:
         """Take the server's word of how many points of the party run it has."""
         spool = self._spools.get(batch.party_run_id)
         if spool is not None:
-            await asyncio.to_thread(spool.acknowledge, stored, batch.dropped)
+            await asyncio.to_thread(spool.acknowledge, stored, batch.dropped, batch.withheld)
             self._mark(batch.party_run_id)
 
     def send_again(self, party_run_id: str) -> None:
@@ -138,7 +143,7 @@ class ApiHost:
         """Keep nothing more of what the server will never take."""
         spool = self._spools.get(party_run_id)
         if spool is not None:
-            await asyncio.to_thread(spool.acknowledge, spool.stored, spool.dropped)
+            await asyncio.to_thread(spool.acknowledge, spool.stored, spool.dropped, spool.withheld)
             await self._settle(party_run_id)
 
     async def give_up_old(self, before: datetime) -> list[str]:
@@ -164,6 +169,14 @@ class ApiHost:
             known = await asyncio.to_thread(Spool, self._spools_root / party_run_id)
             self._spools[party_run_id] = known
         return known
+
+    async def _withhold(self, spool: Spool) -> None:
+        try:
+            await asyncio.to_thread(spool.withhold, RULE_METRICS)
+        except Exhausted as error:
+            # It is told all the same, unless this agent ends first.
+            log.warning("rule_not_kept", party_run_id=spool.party_run_id, why=str(error))
+        self._mark(spool.party_run_id)
 
     async def _settle(self, party_run_id: str) -> None:
         """Remove the reports of a workload that has ended, once the server has them."""

@@ -28,6 +28,8 @@ _Row = list[Any]  # name, step, at_us, value
 class Spool:
     """One party run's reports. `stored` is how many points are in it, `dropped` how many are not.
 
+    `withheld` is the rule of the site that keeps points there, "" for none.
+
     Invariant: what `add` has returned is on disk.
     """
 
@@ -45,7 +47,8 @@ class Spool:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(folder / "points", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._size_bytes = self._load()
-        self.dropped = self.told_dropped = int(self._note("dropped") or 0)
+        self.dropped, self.told_dropped = int(self._note("dropped") or 0), 0
+        self.withheld, self.told_withheld = self._note("withheld"), ""
         # Where the first line begins that the server may lack something of, and its first point.
         self._offset, self._first = 0, 1
 
@@ -62,12 +65,18 @@ class Spool:
     @property
     def is_told(self) -> bool:
         """Whether the server has everything."""
-        return self.acknowledged >= self.stored and self.told_dropped == self.dropped
+        told = (self.told_dropped, self.told_withheld)
+        return self.acknowledged >= self.stored and told == (self.dropped, self.withheld)
 
     def bound(self, most_bytes: int | None) -> None:
         """Hold no more than this in bytes, where the site says so."""
         if most_bytes is not None:
             self._max_bytes = min(self._max_bytes, most_bytes)
+
+    def withhold(self, rule: str) -> None:
+        """Remember that the site keeps points there, from now on. Raises Exhausted."""
+        self.withheld = rule
+        self._keep("withheld", rule)
 
     def say(self, says: SelfReport) -> None:
         """Keep the newest word. Raises Exhausted."""
@@ -117,11 +126,13 @@ class Spool:
                 values=tuple(row[3] for row in rows),
             ),
             dropped=self.dropped,
+            withheld=self.withheld,
         )
 
-    def acknowledge(self, stored: int, dropped: int) -> None:
-        """Take the server's word that it has the points up to `stored`, and that count."""
-        self.acknowledged, self.told_dropped = stored, dropped
+    def acknowledge(self, stored: int, dropped: int, withheld: str = "") -> None:
+        """Take the server's word that it has the points up to `stored`, that count, that rule."""
+        self.acknowledged = stored
+        self.told_dropped, self.told_withheld = dropped, withheld
         if stored < self._first - 1:
             self._offset, self._first = 0, 1
         for line, behind in self._lines(self._offset):

@@ -99,15 +99,20 @@ def records(framed: bytes) -> Iterator[LogRecord]:
         position = end
 
 
-def whole_bytes(framed: bytes, *, most: int = MAX_CHUNK_BYTES) -> int:
+def whole_bytes(framed: bytes, *, most: int = MAX_CHUNK_BYTES, up_to_damage: bool = False) -> int:
     """Return how many bytes at the beginning are whole records, `most` at most.
 
     Raises:
-        BadLog: what stands there is no record.
+        BadLog: what stands there is no record; with `up_to_damage` only at the very beginning.
     """
     position = 0
     while position + HEADER_BYTES <= len(framed):
-        _, _, end = _header(framed, position)
+        try:
+            _, _, end = _header(framed, position)
+        except BadLog:
+            if up_to_damage and position:
+                break
+            raise
         if end > min(len(framed), most):
             break
         position = end

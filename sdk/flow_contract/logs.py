@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flow_contract import checks
-from flow_contract.errors import InvalidArgument
+from flow_contract.errors import InvalidArgument, Kind
 from flow_contract.log_records import MAX_CHUNK_BYTES, MAX_STORED_BYTES
 
 MAX_TAIL_LINES = 100_000
@@ -114,8 +114,20 @@ def check_chunk(chunk: LogChunk) -> None:
     """Accept a chunk that can be stored.
 
     Raises:
-        InvalidArgument: it can't.
+        InvalidArgument: it can't; `subject_id` is its party run, so that others can go on.
     """
+    try:
+        _check_chunk(chunk)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            error.message,
+            kind=Kind.PARTY_RUN,
+            subject_id=chunk.party_run_id,
+            field=error.field,
+        ) from None
+
+
+def _check_chunk(chunk: LogChunk) -> None:
     checks.number("start", chunk.start, least=0, most=2**62)
     checks.number("raw_bytes", chunk.raw_bytes, least=1, most=MAX_CHUNK_BYTES)
     checks.number("lines", chunk.lines, least=0, most=MAX_CHUNK_BYTES)

@@ -8,6 +8,7 @@ from flow_contract import checks
 from flow_contract.errors import InvalidArgument
 
 MAX_NAME_LENGTH = 128
+MAX_RULE_LENGTH = 128
 # Of one party run.
 MAX_NAMES = 1_000
 MAX_POINTS = 1_000_000
@@ -45,22 +46,25 @@ class MetricPoints:
 class MetricBatch:
     """Points of one party run, counted from 1 within it; `first_sequence` is the first one's.
 
-    `dropped` is how many of the party run's points were dropped so far.
+    `dropped` is how many of the party run's points were dropped so far. `withheld` is the rule
+    of the site that keeps its points there, "" for none; how many those are is told to nobody.
     """
 
     party_run_id: str
     first_sequence: int
     points: MetricPoints = MetricPoints()
     dropped: int = 0
+    withheld: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartyMetrics:
-    """One party's part of a page."""
+    """One party's part of a page; `dropped` and `withheld` as in its last batch."""
 
     federated_id: str
     points: MetricPoints
     dropped: int
+    withheld: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,7 @@ def check_batch(batch: MetricBatch) -> None:
     last = MAX_POINTS - len(points) + 1
     checks.number("batch.first_sequence", batch.first_sequence, least=1, most=last)
     checks.number("batch.dropped", batch.dropped, least=0, most=MAX_STEP)
+    checks.text("batch.withheld", batch.withheld, max_chars=MAX_RULE_LENGTH)
     if len(points) > MAX_BATCH:
         raise InvalidArgument(
             f"batch.points: {len(points)} are more than {MAX_BATCH}", field="batch.points"

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from typing import Protocol, cast
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc.status_pb2 import Status
 
 from flow_contract.errors import (
     Exhausted,
@@ -18,9 +16,7 @@ from flow_contract.errors import (
     ret_code,
 )
 from flow_server_sdk.shapes import Answer
-from flow_wire.codec.errors import decode_error
-
-_DETAILS = "grpc-status-details-bin"
+from flow_wire.codec.errors import error_in
 
 # After these nobody knows whether the call had an effect: a server that is ended cancels what
 # it was doing, one that is gone was not reached.
@@ -110,11 +106,4 @@ def answer(error: FlowError) -> Answer:
 
 
 def _from_details(ended: _Ended) -> FlowError | None:
-    for key, value in ended.trailing_metadata() or ():
-        if key == _DETAILS and isinstance(value, bytes):
-            try:
-                return decode_error(Status.FromString(value))
-            except (DecodeError, ValueError):
-                # A newer server's error, about a kind of thing that this version has no word for.
-                return None
-    return None
+    return error_in(ended.trailing_metadata() or ())

@@ -22,6 +22,7 @@ def metrics(  # noqa: PLR0917 - as the surface has them
     """Read all points that are asked for; None means the newest run, all parties, all names."""
     points: list[dict[str, Any]] = []
     dropped: dict[str, int] = {}
+    withheld: dict[str, str] = {}
     try:
         request = metrics_pb2.ListMetricsRequest(
             task_id=forms.text("task_id", task_id),
@@ -36,13 +37,17 @@ def metrics(  # noqa: PLR0917 - as the surface has them
             for found in read(link, _parties, reply):
                 points += shapes.points(found)
                 dropped[found.federated_id] = found.dropped
+                if found.withheld:
+                    withheld[found.federated_id] = found.withheld
             # Should a new run begin meanwhile, the next page is still of this one.
             request.run_id, request.after = reply.run_id, reply.next
             if not reply.next:
                 break
     except FlowError as error:
         return failures.answer(error)
-    return shapes.success({"run_id": reply.run_id, "points": points, "dropped": dropped})
+    return shapes.success(
+        {"run_id": reply.run_id, "points": points, "dropped": dropped, "withheld": withheld}
+    )
 
 
 def _parties(reply: metrics_pb2.ListMetricsResponse) -> list[PartyMetrics]:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66low_wire/metrics.proto\x12\nfedflow.v1\"W\n\x0cMetricPoints\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04name\x18\x02 \x03(\r\x12\x0c\n\x04step\x18\x03 \x03(\x12\x12\r\n\x05\x61t_us\x18\x04 \x03(\x12\x12\r\n\x05value\x18\x05 \x03(\x01\"v\n\x0bMetricBatch\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x02 \x01(\x03\x12(\n\x06points\x18\x03 \x01(\x0b\x32\x18.fedflow.v1.MetricPoints\x12\x0f\n\x07\x64ropped\x18\x04 \x01(\x03\"R\n\x12PushMetricsRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12&\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x17.fedflow.v1.MetricBatch\"%\n\x13PushMetricsResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x03\"\x86\x01\n\x12ListMetricsRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\x12\x12\n\x05limit\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_limit\"_\n\x0cPartyMetrics\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12(\n\x06points\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.MetricPoints\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x03\"^\n\x13ListMetricsResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12)\n\x07parties\x18\x02 \x03(\x0b\x32\x18.fedflow.v1.PartyMetrics\x12\x0c\n\x04next\x18\x03 \x01(\t2\xa1\x01\n\rMetricService\x12G\n\x04Push\x12\x1e.fedflow.v1.PushMetricsRequest\x1a\x1f.fedflow.v1.PushMetricsResponse\x12G\n\x04List\x12\x1e.fedflow.v1.ListMetricsRequest\x1a\x1f.fedflow.v1.ListMetricsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66low_wire/metrics.proto\x12\nfedflow.v1\"W\n\x0cMetricPoints\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04name\x18\x02 \x03(\r\x12\x0c\n\x04step\x18\x03 \x03(\x12\x12\r\n\x05\x61t_us\x18\x04 \x03(\x12\x12\r\n\x05value\x18\x05 \x03(\x01\"\x88\x01\n\x0bMetricBatch\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x02 \x01(\x03\x12(\n\x06points\x18\x03 \x01(\x0b\x32\x18.fedflow.v1.MetricPoints\x12\x0f\n\x07\x64ropped\x18\x04 \x01(\x03\x12\x10\n\x08withheld\x18\x05 \x01(\t\"R\n\x12PushMetricsRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12&\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x17.fedflow.v1.MetricBatch\"%\n\x13PushMetricsResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x03\"\x86\x01\n\x12ListMetricsRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\x12\x12\n\x05limit\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_limit\"q\n\x0cPartyMetrics\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12(\n\x06points\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.MetricPoints\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x03\x12\x10\n\x08withheld\x18\x04 \x01(\t\"^\n\x13ListMetricsResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12)\n\x07parties\x18\x02 \x03(\x0b\x32\x18.fedflow.v1.PartyMetrics\x12\x0c\n\x04next\x18\x03 \x01(\t2\xa1\x01\n\rMetricService\x12G\n\x04Push\x12\x1e.fedflow.v1.PushMetricsRequest\x1a\x1f.fedflow.v1.PushMetricsResponse\x12G\n\x04List\x12\x1e.fedflow.v1.ListMetricsRequest\x1a\x1f.fedflow.v1.ListMetricsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +33,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_METRICPOINTS']._serialized_start=39
   _globals['_METRICPOINTS']._serialized_end=126
-  _globals['_METRICBATCH']._serialized_start=128
-  _globals['_METRICBATCH']._serialized_end=246
-  _globals['_PUSHMETRICSREQUEST']._serialized_start=248
-  _globals['_PUSHMETRICSREQUEST']._serialized_end=330
-  _globals['_PUSHMETRICSRESPONSE']._serialized_start=332
-  _globals['_PUSHMETRICSRESPONSE']._serialized_end=369
-  _globals['_LISTMETRICSREQUEST']._serialized_start=372
-  _globals['_LISTMETRICSREQUEST']._serialized_end=506
-  _globals['_PARTYMETRICS']._serialized_start=508
-  _globals['_PARTYMETRICS']._serialized_end=603
-  _globals['_LISTMETRICSRESPONSE']._serialized_start=605
-  _globals['_LISTMETRICSRESPONSE']._serialized_end=699
-  _globals['_METRICSERVICE']._serialized_start=702
-  _globals['_METRICSERVICE']._serialized_end=863
+  _globals['_METRICBATCH']._serialized_start=129
+  _globals['_METRICBATCH']._serialized_end=265
+  _globals['_PUSHMETRICSREQUEST']._serialized_start=267
+  _globals['_PUSHMETRICSREQUEST']._serialized_end=349
+  _globals['_PUSHMETRICSRESPONSE']._serialized_start=351
+  _globals['_PUSHMETRICSRESPONSE']._serialized_end=388
+  _globals['_LISTMETRICSREQUEST']._serialized_start=391
+  _globals['_LISTMETRICSREQUEST']._serialized_end=525
+  _globals['_PARTYMETRICS']._serialized_start=527
+  _globals['_PARTYMETRICS']._serialized_end=640
+  _globals['_LISTMETRICSRESPONSE']._serialized_start=642
+  _globals['_LISTMETRICSRESPONSE']._serialized_end=736
+  _globals['_METRICSERVICE']._serialized_start=739
+  _globals['_METRICSERVICE']._serialized_end=900
 # @@protoc_insertion_point(module_scope)

@@ -21,16 +21,18 @@ class MetricPoints(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ..., name: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., at_us: _Optional[_Iterable[int]] = ..., value: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class MetricBatch(_message.Message):
-    __slots__ = ("party_run_id", "first_sequence", "points", "dropped")
+    __slots__ = ("party_run_id", "first_sequence", "points", "dropped", "withheld")
     PARTY_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     first_sequence: int
     points: MetricPoints
     dropped: int
-    def __init__(self, party_run_id: _Optional[str] = ..., first_sequence: _Optional[int] = ..., points: _Optional[_Union[MetricPoints, _Mapping]] = ..., dropped: _Optional[int] = ...) -> None: ...
+    withheld: str
+    def __init__(self, party_run_id: _Optional[str] = ..., first_sequence: _Optional[int] = ..., points: _Optional[_Union[MetricPoints, _Mapping]] = ..., dropped: _Optional[int] = ..., withheld: _Optional[str] = ...) -> None: ...
 
 class PushMetricsRequest(_message.Message):
     __slots__ = ("federated_id", "batch")
@@ -63,14 +65,16 @@ class ListMetricsRequest(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., run_id: _Optional[str] = ..., federated_id: _Optional[str] = ..., name: _Optional[str] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class PartyMetrics(_message.Message):
-    __slots__ = ("federated_id", "points", "dropped")
+    __slots__ = ("federated_id", "points", "dropped", "withheld")
     FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
     federated_id: str
     points: MetricPoints
     dropped: int
-    def __init__(self, federated_id: _Optional[str] = ..., points: _Optional[_Union[MetricPoints, _Mapping]] = ..., dropped: _Optional[int] = ...) -> None: ...
+    withheld: str
+    def __init__(self, federated_id: _Optional[str] = ..., points: _Optional[_Union[MetricPoints, _Mapping]] = ..., dropped: _Optional[int] = ..., withheld: _Optional[str] = ...) -> None: ...
 
 class ListMetricsResponse(_message.Message):
     __slots__ = ("run_id", "parties", "next")

@@ -12,6 +12,7 @@ class FakeMetrics(metrics_pb2_grpc.MetricServiceServicer):
         self._note = note
         self.values = {}
         self.dropped = {}
+        self.withheld = {}
         self.pushes = 0
         self.refusal = None
 
@@ -22,6 +23,7 @@ class FakeMetrics(metrics_pb2_grpc.MetricServiceServicer):
         def store():
             self.pushes += 1
             self.dropped[batch.party_run_id] = batch.dropped
+            self.withheld[batch.party_run_id] = batch.withheld
             if self.refusal is None and batch.first_sequence <= len(known) + 1:
                 known.extend(batch.points.values[len(known) - batch.first_sequence + 1 :])
 

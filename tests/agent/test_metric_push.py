@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -10,6 +11,8 @@ from party_agent.metric_push import RETRY_S, MetricPush
 from party_agent.workload_api.host import ApiHost
 from party_agent.workload_api.readings import SentBatch, SentPoint
 from tests.agent.fakes import EVERYTHING, FakeClock, make_spec, until
+
+NO_METRICS = replace(EVERYTHING, metrics=False)
 
 
 class Party:
@@ -118,6 +121,34 @@ async def test_how_many_points_were_dropped_is_told_also_without_any_point(serve
     await party.measure(dropped=7)
     await until(lambda: server.metrics.dropped.get("run1") == 7)
     assert server.metrics.values["run1"] == []
+
+
+async def test_how_many_points_were_dropped_outlives_a_kill(server, party):
+    await party.disconnect()
+    await party.measure(dropped=7)
+    await party.stop()
+    await party.start("run1")
+    await until(lambda: server.metrics.dropped.get("run1") == 7)
+
+
+async def test_a_site_that_keeps_points_says_which_rule_does_and_no_more(server, party):
+    spec = make_spec("run1")
+    await party.host.serve(spec, lambda says: None, NO_METRICS)
+    await until(lambda: server.metrics.withheld.get("run1") == "leave.metrics")
+    assert server.metrics.values["run1"] == []
+    assert server.metrics.dropped["run1"] == 0
+    await party.host.end("run1")
+    await until(lambda: party.left() == [])
+
+
+async def test_that_points_were_kept_outlives_a_kill_and_another_rule(server, party):
+    await party.disconnect()
+    await party.host.serve(make_spec("run1"), lambda says: None, NO_METRICS)
+    await party.stop()
+    await party.start("run1")
+    await party.measure(1)
+    await server.until_metrics("run1", 1)
+    assert server.metrics.withheld["run1"] == "leave.metrics"
 
 
 async def test_reports_of_an_ended_workload_are_removed_once_they_have_arrived(server, party):

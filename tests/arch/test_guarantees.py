@@ -11,7 +11,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 def promises():
     for line in text(PAGE).splitlines():
-        if line.startswith("| ") and not line.startswith("| promise"):
+        if line.startswith("| ") and not line.startswith(("| promise", "| fault")):
             yield line
 
 

@@ -37,14 +37,13 @@ async def test_only_what_may_leave_is_seen(stage, tmp_path, rules, *, lines, val
     (party,) = (await stage.sdk.task.get(task_id))["data"]["party_status"]
     assert (party["current_epoch"], party["total_epoch"]) == (3, 4)
     assert party["note"] == note
-    points = (await stage.sdk.task.metrics(task_id))["data"]["points"]
-    if values and not points:
-        points = await _until_points(stage, task_id)
-    assert [point["value"] for point in points] == values
+    told = await _until_told(stage, task_id)
+    assert [point["value"] for point in told["points"]] == values
+    assert told["withheld"] == ({} if values else {party["federated_id"]: "leave.metrics"})
 
 
-async def _until_points(stage, task_id):
-    points = []
-    while not points:
-        points = (await stage.sdk.task.metrics(task_id))["data"]["points"]
-    return points
+async def _until_told(stage, task_id):
+    while True:
+        data = (await stage.sdk.task.metrics(task_id))["data"]
+        if data["points"] or data["withheld"]:
+            return data

@@ -6,6 +6,8 @@ import pytest
 
 from flow_contract.access import Role
 from flow_contract.errors import FlowError, Forbidden, Unauthenticated
+from flow_wire import events_pb2, events_pb2_grpc
+from tests.security.conftest import ANSWER_S
 from tests.security.people import token_id
 
 PARTY = [{"federated_id": "nobody-yet", "federated_data": ""}]
@@ -54,6 +56,31 @@ async def test_a_watch_ends_when_its_token_is_revoked(people, sdk_of):
     await people.admin.user.revoke_token(token_id(token))
     with pytest.raises(Unauthenticated):
         await asyncio.wait_for(reading, 30)
+
+
+async def test_a_revocation_is_told_once_of_its_party_alone(flow):
+    await flow.proof_for("hospital-b")
+    # Of two certificates, since it was enrolled anew.
+    await flow.proof_for("hospital-a")
+    await flow.proof_for("hospital-a")
+    watch = events_pb2_grpc.EventServiceStub(flow.users()).Watch(
+        events_pb2.WatchEventsRequest(kinds=["EVENT_KIND_PARTY"]),
+        metadata=flow.admin,
+        timeout=ANSWER_S,
+    )
+    await watch.read()
+    await flow.revoke("hospital-a")
+    # Again there is nothing to revoke, and nothing to tell.
+    await flow.revoke("hospital-a")
+    await flow.revoke("hospital-b")
+    seen = []
+    while len(seen) < 2:
+        seen += (await watch.read()).events
+    assert [(e.federated_id, e.side, e.from_value, e.to_value) for e in seen] == [
+        ("hospital-a", "identity", "", "revoked"),
+        ("hospital-b", "identity", "", "revoked"),
+    ]
+    watch.cancel()
 
 
 async def test_webhooks_of_all_are_for_operators_and_of_a_task_for_who_sees_it(people, sdk_of):

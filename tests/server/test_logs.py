@@ -6,8 +6,10 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from flow_contract.errors import Kind
 from flow_contract.log_records import LogStream, at_of
 from flow_contract.logs import LogState
+from flow_wire.codec.errors import error_in
 from tests.server.flows import make_task
 from tests.server.log_client import Pusher, Reader, chunk_of
 
@@ -145,6 +147,10 @@ async def test_a_chunk_out_of_bounds_is_refused(server, running):
         too_large = chunk_of(first, 0, *[b"x" * 30_000] * 3)
         await a.send(too_large)
         assert await a.refused() is grpc.StatusCode.INVALID_ARGUMENT
+        # By its name, so that its agent can let that log end and go on with the others.
+        known = error_in(await a.call.trailing_metadata())
+        assert (known.kind, known.subject_id) == (Kind.PARTY_RUN, first)
+        assert known.field == "raw_bytes"
 
 
 @pytest.mark.parametrize("server_options", [{"log_bytes_per_party_run": 100}])

@@ -37,12 +37,12 @@ async def stub(server):
 
 @pytest.fixture
 async def push(stub):
-    async def push(party_run_id, first_sequence, points, *, dropped=0, party="hospital-a"):
+    async def push(party_run_id, first_sequence, points, *, party="hospital-a", **counts):
         batch = MetricBatch(
             party_run_id=party_run_id,
             first_sequence=first_sequence,
             points=points,
-            dropped=dropped,
+            **counts,
         )
         request = pb.PushMetricsRequest(federated_id=party, batch=encode_metric_batch(batch))
         return (await stub.Push(request)).stored
@@ -131,6 +131,29 @@ async def test_one_metric_or_one_party_can_be_asked_for(sdk, start, push):
     assert await values(sdk, task_id, party="hospital-b") == [3]
     answer = await sdk.task.metrics(task_id)
     assert answer["data"]["dropped"] == {"hospital-a": 0, "hospital-b": 9}
+
+
+async def test_a_site_that_keeps_its_metrics_is_named_with_its_rule(sdk, start, push):
+    task_id, shares = await start("hospital-a", "hospital-b")
+    share = shares["hospital-b"]
+    await push(shares["hospital-a"], 1, points(1))
+    assert await push(share, 1, points(), party="hospital-b", withheld="leave.metrics") == 0
+    data = (await sdk.task.metrics(task_id))["data"]
+    assert data["withheld"] == {"hospital-b": "leave.metrics"}
+    assert [point["party"] for point in data["points"]] == ["hospital-a"]
+    # What was kept back stays away, also when the site's rules let later points leave.
+    await push(share, 1, points(2), party="hospital-b")
+    data = (await sdk.task.metrics(task_id, party="hospital-b"))["data"]
+    assert data["withheld"] == {"hospital-b": "leave.metrics"}
+    assert [point["value"] for point in data["points"]] == [2]
+    assert (await sdk.task.metrics(task_id, party="hospital-a"))["data"]["withheld"] == {}
+
+
+async def test_a_rule_that_can_not_be_stored_is_refused(start, push):
+    _, shares = await start("hospital-a")
+    code, details = await refusal(push(shares["hospital-a"], 1, points(), withheld="x" * 129))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert details.startswith("batch.withheld:")
 
 
 async def test_what_was_read_before_can_be_left_out(sdk, start, push):

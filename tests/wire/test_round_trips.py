@@ -15,6 +15,7 @@ from flow_wire import agents_pb2, runs_pb2, tasks_pb2, templates_pb2
 from flow_wire.codec import (
     assignments,
     audit,
+    events,
     logs,
     metrics,
     outputs,
@@ -23,8 +24,9 @@ from flow_wire.codec import (
     tasks,
     templates,
     users,
+    webhooks,
 )
-from tests.wire import output_strategies, strategies, workload_strategies
+from tests.wire import event_strategies, output_strategies, strategies, workload_strategies
 
 PAIRS = {
     "template": (templates, strategies.templates),
@@ -45,6 +47,10 @@ PAIRS = {
     "scopes": (users, strategies.scopes),
     "act": (audit, strategies.acts),
     "audit_entry": (audit, strategies.audit_entries),
+    "event": (events, event_strategies.events),
+    "event_request": (events, event_strategies.event_requests),
+    "webhook": (webhooks, event_strategies.webhooks),
+    "delivery": (webhooks, event_strategies.deliveries),
     "metric_batch": (metrics, workload_strategies.metric_batches),
     "party_metrics": (metrics, workload_strategies.party_metrics),
     "log_chunk": (logs, workload_strategies.log_chunks),
@@ -59,6 +65,10 @@ PAIRS = {
     "stored_output": (outputs, output_strategies.stored),
     "party_outputs": (outputs, output_strategies.parties),
 }
+MODULES = (
+    *(assignments, audit, events, logs, metrics, outputs),
+    *(parties, runs, tasks, templates, users, webhooks),
+)
 # No message of their own: tested below, or through the messages that hold them.
 PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason", "metric_points"}
 
@@ -87,8 +97,8 @@ def test_what_went_over_the_wire_is_what_was_sent(room, data):
     assert decoder(room)(through_bytes(encoder(room)(value))) == value
 
 
-# A set in the contract is a message around a list on the wire.
-@pytest.mark.parametrize("room", set(PAIRS) - {"scopes"})
+# A set in the contract is a message around a list on the wire, and a watch's filter is flat there.
+@pytest.mark.parametrize("room", sorted(set(PAIRS) - {"scopes", "event_request"}))
 @once
 @given(data=st.data())
 def test_contract_and_wire_have_the_same_fields(room, data):
@@ -98,10 +108,9 @@ def test_contract_and_wire_have_the_same_fields(room, data):
 
 
 def test_every_codec_function_has_its_opposite_and_its_test():
-    modules = (assignments, audit, logs, metrics, outputs, parties, runs, tasks, templates, users)
     names = {
         name
-        for module in modules
+        for module in MODULES
         for name, _ in inspect.getmembers(module, inspect.isfunction)
         if name.startswith(("encode_", "decode_"))
     }

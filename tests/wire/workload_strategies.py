@@ -24,9 +24,16 @@ metric_points = _metric_rows.map(
     )
 )
 metric_batches = st.builds(
-    MetricBatch, party_run_id=text, first_sequence=int64, points=metric_points, dropped=int64
+    MetricBatch,
+    party_run_id=text,
+    first_sequence=int64,
+    points=metric_points,
+    dropped=int64,
+    withheld=text,
 )
-party_metrics = st.builds(PartyMetrics, federated_id=text, points=metric_points, dropped=int64)
+party_metrics = st.builds(
+    PartyMetrics, federated_id=text, points=metric_points, dropped=int64, withheld=text
+)
 
 log_chunks = st.builds(
     LogChunk,

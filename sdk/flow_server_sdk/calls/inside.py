@@ -79,7 +79,8 @@ class InsideCalls(Surface[R], Generic[R, L, E]):
         Each is {"party", "name", "step", "value", "time"}; `time` is seconds since 1970 by the
         site's clock. None means all parties, all names, the newest run. `after` "2.150" leaves
         out what comes before the party of rank 2 and that party's first 150 points. data.dropped
-        says per party how many points never came.
+        says per party how many points never came, data.withheld of the parties whose sites keep
+        points there which rule does.
         """
         return self._run(metrics(task_id, run_id, party, name, after, self._link))
 

@@ -4,7 +4,10 @@ ErrorInfo: domain `fedflow`, reason = the catalogue's code, metadata = kind, sub
 ret_code. Source: google.rpc error model, https://google.aip.dev/193.
 """
 
+from collections.abc import Iterable
+
 from google.protobuf.any_pb2 import Any
+from google.protobuf.message import DecodeError
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
@@ -12,6 +15,8 @@ from google.rpc.status_pb2 import Status
 from flow_contract.errors import BY_CODE, CATALOGUE, FlowError, Kind, ret_code
 
 DOMAIN = "fedflow"
+# Where gRPC puts a Status among the trailing metadata.
+_DETAILS = "grpc-status-details-bin"
 
 
 def encode_error(error: FlowError) -> Status:
@@ -45,6 +50,17 @@ def decode_error(status: Status) -> FlowError | None:
                 subject_id=info.metadata["subject_id"],
                 field=info.metadata["field"],
             )
+    return None
+
+
+def error_in(trailing: Iterable[tuple[str, str | bytes]]) -> FlowError | None:
+    """Return the catalogue error that a call's trailing metadata hold; None if they hold none."""
+    for key, value in trailing:
+        if key == _DETAILS and isinstance(value, bytes):
+            try:
+                return decode_error(Status.FromString(value))
+            except DecodeError:
+                return None
     return None
 
 

@@ -41,6 +41,7 @@ def encode_metric_batch(batch: MetricBatch) -> metrics_pb2.MetricBatch:
         first_sequence=batch.first_sequence,
         points=encode_metric_points(batch.points),
         dropped=batch.dropped,
+        withheld=batch.withheld,
     )
 
 
@@ -55,6 +56,7 @@ def decode_metric_batch(wire: metrics_pb2.MetricBatch) -> MetricBatch:
         first_sequence=wire.first_sequence,
         points=decode_metric_points(wire.points),
         dropped=wire.dropped,
+        withheld=wire.withheld,
     )
 
 
@@ -64,6 +66,7 @@ def encode_party_metrics(metrics: PartyMetrics) -> metrics_pb2.PartyMetrics:
         federated_id=metrics.federated_id,
         points=encode_metric_points(metrics.points),
         dropped=metrics.dropped,
+        withheld=metrics.withheld,
     )
 
 
@@ -77,4 +80,5 @@ def decode_party_metrics(wire: metrics_pb2.PartyMetrics) -> PartyMetrics:
         federated_id=wire.federated_id,
         points=decode_metric_points(wire.points),
         dropped=wire.dropped,
+        withheld=wire.withheld,
     )

@@ -70,9 +70,16 @@ def metrics(
         _write_csv(data["points"])
     else:
         _draw(data["points"], png, out, title=task["name"])
+    if out.form != JSON:
+        _tell_missing(data)
+
+
+def _tell_missing(data: dict[str, Any]) -> None:
     lost = {party: count for party, count in data["dropped"].items() if count}
-    if lost and out.form != JSON:
+    if lost:
         say("never came: " + ", ".join(f"{count} of {party}" for party, count in lost.items()))
+    for party, rule in data["withheld"].items():
+        say(f"{party} keeps its metrics to itself ({rule})")
 
 
 def _write_csv(points: list[dict[str, Any]]) -> None:
