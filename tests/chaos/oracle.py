@@ -94,7 +94,7 @@ class Oracle:
             if row["is_latest"] and row["launch_ordered_at"] is not None:
                 site = self._sites[row["federated_id"]]
                 hurt = self._hurt(site, row["party_run_id"], toll)
-                told = told_by(site, row, ends_early=hurt)
+                told = told_by(site, row, large=schedule.large, ends_early=hurt)
                 findings += await told_findings(self._place, connection, row, told)
         return findings + await _gpus_held_twice(connection)
 
