@@ -77,7 +77,7 @@ def describe(verdict: Verdict) -> str:
         lines.append(f"  the driver itself: {verdict.driver_error}")
     lines += [f"  sites {schedule.sites}, stop at {schedule.stop_at!r}, {schedule.work}"]
     lines += [f"  calm {schedule.calm}, rivals {schedule.rivals}, repeats {schedule.repeats}"]
-    lines += [f"  {schedule.limits}, overrun {schedule.overrun}"]
+    lines += [f"  {schedule.limits}, overrun {schedule.overrun}, large {schedule.large!r}"]
     lines += [f"  {fault}" for fault in schedule.faults]
     before = ",".join(str(seed) for seed in verdict.before)
     lines += [f"  on the same processes before: {before}", f"  logs: {verdict.folder}"]

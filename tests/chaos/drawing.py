@@ -4,6 +4,7 @@ import random
 
 from tests.chaos.place import PARTIES, Kind
 from tests.chaos.schedule import CUTS, Fault, Harm, Schedule, Seed, Step, Work
+from tests.chaos.uploading import with_outputs
 from tests.chaos.widening import repair_of, some_duration_s, widened
 
 # Containers cost more: one in six.
@@ -22,8 +23,12 @@ def kind_of(seed: Seed) -> Kind:
 
 def draw(seed: Seed) -> Schedule:
     """Return the schedule of `seed`, always the same."""
-    base = _draw_first(seed)
-    return base if seed.version == 1 else widened(base)
+    drawn = _draw_first(seed)
+    if seed.version >= 2:
+        drawn = widened(drawn)
+    if seed.version >= 3:
+        drawn = with_outputs(drawn)
+    return drawn
 
 
 def _draw_first(seed: Seed) -> Schedule:

@@ -40,6 +40,12 @@ def containers_at(client: docker.APIClient, site: Site) -> list[dict[str, Any]]:
     return client.containers(all=True, filters={"label": f"io.fedflow.agent={site.key}"})
 
 
+def unsent_outputs(site: Site) -> set[str]:
+    """Return the party runs whose outputs the site's agent has not let go of."""
+    folder = site.state_dir / "uploads"
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
 def remove_all(place: Place) -> None:
     """End what a schedule that failed left running."""
     for pid in workload_processes(place.folder):

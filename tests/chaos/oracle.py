@@ -12,7 +12,7 @@ from requests.exceptions import RequestException
 from flow_contract.lifecycle import PartyRunState, RunStatus, is_final, is_final_status
 from tests.chaos.database import connect
 from tests.chaos.evidence import Evidence, engine_evidence, process_evidence, started_twice
-from tests.chaos.leftovers import containers_at, workload_processes
+from tests.chaos.leftovers import containers_at, unsent_outputs, workload_processes
 from tests.chaos.obeyed import drain_findings, limit_findings
 from tests.chaos.paths import path_findings
 from tests.chaos.place import KEPT_RUNS, Place, Site
@@ -94,7 +94,7 @@ class Oracle:
             if row["is_latest"] and row["launch_ordered_at"] is not None:
                 site = self._sites[row["federated_id"]]
                 hurt = self._hurt(site, row["party_run_id"], toll)
-                told = told_by(site, row, ends_early=hurt)
+                told = told_by(site, row, large=schedule.large, ends_early=hurt)
                 findings += await told_findings(self._place, connection, row, told)
         return findings + await _gpus_held_twice(connection)
 
@@ -148,6 +148,12 @@ class Oracle:
             f"{site.party} still holds {party_run_id}, and its GPUs"
             for site in self._place.sites
             for party_run_id in site.journaled() & party_run_ids
+        ]
+        # Also of those that never began, and of runs that were deleted meanwhile.
+        left += [
+            f"{site.party} still has outputs of {party_run_id} to send"
+            for site in self._place.sites
+            for party_run_id in unsent_outputs(site) & party_run_ids
         ]
         if isinstance(self._log, EngineLog):
             return left + await asyncio.to_thread(self._containers)

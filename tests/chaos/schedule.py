@@ -43,7 +43,7 @@ CUTS = (Harm.RESET, Harm.SILENT, Harm.LATE, Harm.TRICKLE)
 
 # Bumped when the draw changes. What is drawn on top of it is the version's alone: a seed of an
 # earlier one means what it meant.
-VERSION = 2
+VERSION = 3
 
 
 class Seed(NamedTuple):
@@ -114,6 +114,7 @@ class Schedule:
     `repeats`: how often a run that the infrastructure failed is made again.
     `overrun`: the gate stays shut, and only the template's limit ends the run.
     `calm`: the gate opens when everything up to then is repaired and the run is seen running.
+    `large`: how each workload's output of several parts leaves, "" where it has none.
     """
 
     seed: Seed
@@ -127,6 +128,7 @@ class Schedule:
     repeats: int = 0
     limits: Limits = Limits()
     overrun: bool = False
+    large: str = ""
 
     def drains(self, what: str) -> set[int]:
         """Return the numbers of the agents, or parties, that some fault drains."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos import teller
 from tests.chaos.__main__ import describe
 from tests.chaos.campaign import campaign
 from tests.chaos.drawing import draw, kind_of
@@ -55,7 +56,7 @@ async def test_containers_survive_the_first_schedules():
 
 
 def test_a_seed_always_means_the_same_schedule():
-    seeds = [Seed(number, version) for number in range(50) for version in (1, 2)]
+    seeds = [Seed(number, version) for number in range(50) for version in (1, 2, 3)]
     assert [draw(seed) for seed in seeds] == [draw(seed) for seed in seeds]
 
 
@@ -98,3 +99,4 @@ def test_the_slice_has_every_fault_every_step_and_every_limit():
         schedule.limits.stop_after_s and schedule.faults[0].harm is Harm.RESET
         for schedule in schedules
     )
+    assert {schedule.large for schedule in schedules} == {"", teller.LEFT, teller.SENT}

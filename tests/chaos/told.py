@@ -20,14 +20,17 @@ _SHOWN_BYTES = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """How many pieces and batches a workload noted as told. `key` says which they were.
+    """How many pieces, batches and outputs a workload noted as told. `key` says which they were.
 
+    `large`: how its output of several parts leaves, if at all.
     `ends_early`: its runtime was hurt, and with it what it had last said; holes are none.
     """
 
     key: str
     pieces: int
     batches: int
+    outputs: int = 0
+    large: str = ""
     ends_early: bool = False
 
 

@@ -13,6 +13,7 @@ from flow_contract.lifecycle import PartyRunState
 from flow_contract.log_records import LogRecord, records
 from flow_contract.logs import LogChunk
 from tests.chaos import teller
+from tests.chaos.outputs_at import outputs_at
 from tests.chaos.parties import insist
 from tests.chaos.place import Place, Site
 from tests.chaos.told import Told, log_findings, metric_findings
@@ -21,11 +22,10 @@ from tests.server.log_client import Reader
 HANDED_OVER_S = 60.0
 _LOOK_EVERY_S = 0.05
 # Folders of an agent with what its server has not acknowledged, one of each party run.
-# Outputs join them, and `told_findings`, when they are sent.
-_SPOOLS = ("logs", "metrics")
+_SPOOLS = ("logs", "metrics", "uploads")
 
 
-def told_by(site: Site, row: Any, *, ends_early: bool) -> Told:
+def told_by(site: Site, row: Any, *, large: str, ends_early: bool) -> Told:
     """Return what the workload itself noted of how much it told."""
     output = site.output(row["party_run_id"])
 
@@ -39,6 +39,8 @@ def told_by(site: Site, row: Any, *, ends_early: bool) -> Told:
         key=f"{row['run_id']}/{row['federated_id']}",
         pieces=noted(teller.PIECES),
         batches=noted(teller.BATCHES),
+        outputs=noted(teller.OUTPUTS),
+        large=large,
         ends_early=ends_early,
     )
 
@@ -68,6 +70,9 @@ async def told_findings(
     )
     if row["state"] == PartyRunState.SUCCEEDED and told.pieces <= teller.LAST_PIECES:
         findings.append(f"it came to its end and noted {told.pieces} pieces")
+    if row["state"] == PartyRunState.SUCCEEDED and not told.outputs:
+        findings.append("it came to its end and noted no output")
+    findings += await outputs_at(place, connection, site, row, told)
     chunks = await insist(lambda: _chunks(place, row))
     end = 0
     for chunk in chunks:

@@ -22,7 +22,7 @@ def template(schedule: Schedule) -> dict[str, object]:
     return {
         "image_url": PYTHON_IMAGE if is_docker else "ignored:1",
         "workdir": "",
-        "command": [python, "-I", "-S", "-c", _PROGRAM, codes, at_term],
+        "command": [python, "-I", "-S", "-c", _PROGRAM, codes, at_term, schedule.large],
         "stop_grace_s": STOP_GRACE_S,
         "retry": {
             "max_retries": schedule.repeats,
