@@ -22,7 +22,10 @@ _MAX_COMING = 100
 
 _PARTIES = Statement(
     """
-    SELECT party_run_id, federated_id, rank, coalesce(complete, false) AS complete,
+    SELECT party_run_id, federated_id, rank,
+           -- A share that ended before it ran has nothing to bring, and no agent says so.
+           coalesce(complete, false) OR (finished_at IS NOT NULL AND started_at IS NULL)
+             AS complete,
            coalesce(withheld, '') AS withheld, CAST(coalesce(skipped, '[]') AS text) AS skipped,
            coalesce(skipped_count, 0) AS skipped_count, made.files, made.bytes
     FROM party_runs LEFT JOIN outputs USING (party_run_id)

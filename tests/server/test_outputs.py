@@ -6,7 +6,10 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from flow_contract.lifecycle import PartyRunState
 from flow_contract.outputs import PART_BYTES, OutputState, Skipped
+from flow_contract.reasons import Reason
+from tests.server.flows import make_task
 from tests.server.output_client import LARGE, OutputPusher, file_of
 
 ONE = ["hospital-a"]
@@ -217,6 +220,18 @@ async def test_outputs_go_with_their_run(running_one, pusher, sdk, keeping, tmp_
     assert len(blobs_in(tmp_path)) == 4
     await keeping(age=timedelta(days=1)).sweep()
     assert blobs_in(tmp_path) == []
+
+
+async def test_a_share_that_never_ran_keeps_nobody_waiting(sdk, connect):
+    agent = await connect("hospital-a")
+    task_id = await make_task(sdk, ["hospital-a"])
+    await sdk.task.start(task_id)
+    item = await agent.assigned()
+    (party,) = (await sdk.task.outputs(task_id))["data"]["parties"]
+    assert not party["complete"]
+    await agent.report(item.spec.party_run_id, PartyRunState.REFUSED, reason=Reason.POLICY_DENIED)
+    (party,) = (await sdk.task.outputs(task_id))["data"]["parties"]
+    assert (party["complete"], party["files"]) == (True, 0)
 
 
 async def test_a_listing_goes_on_from_page_to_page(running_one, pusher, output_reader):
