@@ -1,6 +1,7 @@
 """The pure parts of the Docker runtime: no engine needed."""
 
 import asyncio
+import gc
 import io
 import struct
 import tarfile
@@ -277,3 +278,32 @@ async def test_cancelled_work_goes_on_and_the_next_of_its_key_waits_for_it() -> 
         await asyncio.wait([after, settled])
     assert done == ["first", "second"]
     await work.aclose()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"), [(RuntimeUnavailable("away"), 0), (KeyError("x"), 1)]
+)
+async def test_cancelled_work_that_fails_then_is_a_defect_only_if_nobody_thought_of_it(
+    error: Exception, is_told: int
+) -> None:
+    work = KeyedWork()
+    began, free = asyncio.Event(), asyncio.Event()
+    defects: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, defect: defects.append(defect))
+
+    async def fails() -> None:
+        began.set()
+        await free.wait()
+        raise error
+
+    caller = asyncio.create_task(work.run("a", fails))
+    await began.wait()
+    caller.cancel()
+    await asyncio.wait([caller])
+    free.set()
+    await work.aclose()
+    # At the latest when the last who knows of it lets go.
+    del caller
+    await asyncio.sleep(0)
+    gc.collect()
+    assert len(defects) == is_told
