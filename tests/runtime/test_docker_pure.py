@@ -1,6 +1,5 @@
 """The pure parts of the Docker runtime: no engine needed."""
 
-import asyncio
 import io
 import struct
 import tarfile
@@ -14,7 +13,6 @@ from flow_contract.reasons import Reason
 from flow_contract.templates import Network, Resources
 from party_agent.runtime.docker_engine import commands, pause, refusals, translate
 from party_agent.runtime.docker_engine.errors import EngineError
-from party_agent.runtime.docker_engine.keyed import KeyedWork
 from party_agent.runtime.docker_engine.pulls import PullProgress
 from party_agent.runtime.port import Bind, Phase, RuntimeRefused, RuntimeUnavailable, Workload
 from tests.runtime.docker_support import CAGE
@@ -227,53 +225,3 @@ def test_pull_progress_changes_when_a_layer_is_complete() -> None:
     assert not progress.tell({"status": "Downloading", "id": "a"})
     assert progress.tell({"status": "Pull complete", "id": "a"})
     assert progress.text == "Pulling image:1: 1 of 2 layers"
-
-
-# --- keyed work
-
-
-async def test_work_of_one_key_is_done_in_turn_and_of_others_at_once() -> None:
-    work = KeyedWork()
-    free = asyncio.Event()
-    began: list[str] = []
-
-    async def held(name: str) -> None:
-        began.append(name)
-        await free.wait()
-
-    async with asyncio.TaskGroup() as group:
-        for key, name in (("a", "a1"), ("a", "a2"), ("b", "b1")):
-            group.create_task(work.run(key, lambda name=name: held(name)))
-        while len(began) < 2:  # noqa: ASYNC110 - only the loop has to turn
-            await asyncio.sleep(0)
-        assert began == ["a1", "b1"]
-        free.set()
-    assert began == ["a1", "b1", "a2"]
-    assert work._locks == {}
-
-
-async def test_cancelled_work_goes_on_and_the_next_of_its_key_waits_for_it() -> None:
-    work = KeyedWork()
-    began, free = asyncio.Event(), asyncio.Event()
-    done: list[str] = []
-
-    async def first() -> None:
-        began.set()
-        await free.wait()
-        done.append("first")
-
-    async def second() -> None:
-        done.append("second")
-
-    async with asyncio.TaskGroup() as group:
-        caller = group.create_task(work.run("a", first))
-        await began.wait()
-        caller.cancel()
-        after = group.create_task(work.run("a", second))
-        settled = group.create_task(work.settled("a"))
-        await asyncio.wait([caller])
-        assert (caller.cancelled(), done) == (True, [])
-        free.set()
-        await asyncio.wait([after, settled])
-    assert done == ["first", "second"]
-    await work.aclose()

@@ -5,6 +5,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+import structlog
+
+from party_agent.runtime.port import RuntimeRefused, RuntimeUnavailable
+
+log = structlog.get_logger()
+
 T = TypeVar("T")
 
 
@@ -30,7 +36,12 @@ class KeyedWork:
         task = asyncio.create_task(alone())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Nobody hears how it ends any more.
+            task.add_done_callback(_note_failure)
+            raise
 
     async def settled(self, key: str) -> None:
         """Return once everything that was begun under `key` has ended."""
@@ -55,3 +66,16 @@ class KeyedWork:
                 del self._locks[key]
             else:
                 self._locks[key] = (lock, users - 1)
+
+
+def _note_failure(task: asyncio.Task[Any]) -> None:
+    """Log what an engine is known to come to; all else is told as the defect that it is."""
+    error = None if task.cancelled() else task.exception()
+    if error is None:
+        return
+    if isinstance(error, RuntimeUnavailable | RuntimeRefused):
+        log.warning("abandoned_work_failed", error=str(error))
+        return
+    task.get_loop().call_exception_handler(
+        {"message": "abandoned work failed", "exception": error, "task": task}
+    )
