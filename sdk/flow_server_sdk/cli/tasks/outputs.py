@@ -77,12 +77,12 @@ def _rows(one: dict[str, Any], status: dict[str, Any] | None) -> list[tuple[obje
     """Return a party's line, and one for each thing that there is to say of its files."""
     from flow_server_sdk.cli.tasks.arriving import has_ended, never_began  # noqa: PLC0415 - quick
 
-    if one["complete"]:
+    if status is not None and never_began([status]):
+        state = "none: it never ran"
+    elif one["complete"]:
         state = "complete"
     elif one["coming"]:
         state = "coming"
-    elif status is not None and never_began([status]):
-        state = "none: it never ran"
     else:
         state = "awaited" if status is None or has_ended(status) else "not yet"
     first, *others = _words(one) or [""]
