@@ -7,6 +7,7 @@ from tests.storage import (
     test_identity_constraints,
     test_log_constraints,
     test_metric_constraints,
+    test_output_constraints,
 )
 from tests.storage.never import rules_of
 
@@ -16,6 +17,7 @@ PAGES = (
     test_identity_constraints,
     test_log_constraints,
     test_metric_constraints,
+    test_output_constraints,
 )
 
 
