@@ -4,7 +4,6 @@ A chunk is stored where its log ends or nowhere, so whatever an agent sends twic
 two connections, the log has neither a hole nor a repeat.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,16 +136,12 @@ class LogPushService:
         return LogEnd(party_run_id=party_run_id, end=end, state=state)
 
     async def _put(self, chunks: Sequence[tuple[str, LogChunk]]) -> None:
-        puts = [
-            self._blobs.put(
-                chunk_key(run_id, chunk.party_run_id, chunk.start, chunk.raw_bytes), chunk.data
-            )
-            for run_id, chunk in chunks
-        ]
-        # All of them end before anybody is told that one failed.
-        for outcome in await asyncio.gather(*puts, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await self._blobs.put_all(
+            [
+                (chunk_key(run_id, chunk.party_run_id, chunk.start, chunk.raw_bytes), chunk.data)
+                for run_id, chunk in chunks
+            ]
+        )
 
     async def _apply(self, submissions: Sequence[_Submission]) -> list[frozenset[str] | FlowError]:
         async def store(connection: Connection) -> tuple[frozenset[str], frozenset[str]]:

@@ -7,7 +7,7 @@ What was put stays, whatever happens to the machine: a row may be written for it
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -47,11 +47,27 @@ class Blobs:
         Raises:
             Unavailable: it can't be stored now: no space, no answer.
         """
-        with _told():
+        await self.put_all([(key, data)])
+
+    async def put_all(self, blobs: Sequence[tuple[str, bytes | memoryview]]) -> None:
+        """Store blobs by key; those that are there already are replaced.
+
+        Raises:
+            Unavailable: not all can be stored now; some may be.
+        """
+        puts = [
             # What is put fits into one request.
-            await obstore.put_async(self._store, key, data, use_multipart=False)
+            obstore.put_async(self._store, key, data, use_multipart=False)
+            for key, data in blobs
+        ]
+        with _told():
+            # All of them end before anybody is told that one failed.
+            for outcome in await asyncio.gather(*puts, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
             if self._folder is not None:
-                await asyncio.to_thread(self._make_last, self._folder / key)
+                paths = [self._folder / key for key, _ in blobs]
+                await asyncio.to_thread(self._make_last, paths)
 
     async def get(self, key: str) -> bytes:
         """Return a blob.
@@ -101,11 +117,18 @@ class Blobs:
             deleted += len(keys)
         return deleted
 
-    def _make_last(self, path: Path) -> None:
-        """Return once file and name are on the disk itself: a power cut must not take them."""
-        _sync(path)
-        folder = path.parent
-        _sync(folder)
+    def _make_last(self, paths: Sequence[Path]) -> None:
+        """Return once files and names are on the disk itself: a power cut must not take them.
+
+        Each folder is asked for once, however many of the files lie in it: that is what costs.
+        """
+        for path in paths:
+            _sync(path)
+        for folder in {path.parent for path in paths}:
+            _sync(folder)
+            self._make_folder_last(folder)
+
+    def _make_folder_last(self, folder: Path) -> None:
         while folder != self._folder and folder not in self._lasting:
             if len(self._lasting) >= _KNOWN_FOLDERS:
                 self._lasting.clear()
