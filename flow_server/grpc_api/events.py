@@ -82,6 +82,7 @@ class _Stall:
             self._ending.add_done_callback(lambda _: timer.cancel())
 
     async def _abort(self, status: grpc.Status) -> None:
+        # Aborting always raises, to end the handler that calls it: here none does.
         with contextlib.suppress(Exception):
             await self._context.abort_with_status(status)
 
