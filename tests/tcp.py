@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Sequence
 from typing import Self
 
@@ -18,19 +19,20 @@ class TcpProxy:
     def __init__(self, *backends: str) -> None:
         self.backends: Sequence[str] = backends
         self._turn = 0
-        self._server: asyncio.Server | None = None
+        # Not asyncio's server: closed while it accepts, it drops what it has accepted.
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0)
         self._connections: dict[asyncio.Task[None], asyncio.Event] = {}
-        self.address = ""
+        host, port = self._listener.getsockname()[:2]
+        self.address = f"{host}:{port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()[:2]
-        self.address = f"{host}:{port}"
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
         # What was just accepted begins, so that it closes what it was given.
         await asyncio.sleep(0)
         for task in list(self._connections):
@@ -44,15 +46,23 @@ class TcpProxy:
         for passes in self._connections.values():
             passes.clear()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
+    def _accept(self) -> None:
+        try:
+            accepted, _ = self._listener.accept()
+        except OSError:
+            # Who dialled is gone again.
+            return
         passes = asyncio.Event()
         passes.set()
-        if task is not None:
-            self._connections[task] = passes
-            task.add_done_callback(lambda done: self._connections.pop(done, None))
-        writers = {writer}
+        task = asyncio.create_task(self._pass_on(accepted, passes))
+        self._connections[task] = passes
+        task.add_done_callback(lambda done: self._connections.pop(done, None))
+
+    async def _pass_on(self, accepted: socket.socket, passes: asyncio.Event) -> None:
+        writers = set()
         try:
+            reader, writer = await asyncio.open_connection(sock=accepted)
+            writers.add(writer)
             far_reader, far_writer = await self._dial()
             writers.add(far_writer)
             async with asyncio.TaskGroup() as group:
@@ -64,6 +74,8 @@ class TcpProxy:
         finally:
             for each in writers:
                 each.transport.abort()
+            if not writers:
+                accepted.close()
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         for _ in self.backends:
