@@ -6,7 +6,8 @@ from datetime import datetime
 
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.reasons import INFRASTRUCTURE, Reason
-from flow_contract.templates import MAX_DEADLINE_S, RetryPolicy
+from flow_contract.template_checks import MAX_DEADLINE_S
+from flow_contract.templates import RetryPolicy
 
 # What the workload itself brought about; repeated only where the template says so.
 WORKLOAD: frozenset[Reason] = frozenset(

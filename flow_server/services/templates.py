@@ -3,7 +3,8 @@
 from flow_contract import checks
 from flow_contract.access import Caller
 from flow_contract.ids import new_template_id
-from flow_contract.templates import Template, TemplateSpec, check_template
+from flow_contract.template_checks import check_template
+from flow_contract.templates import Template, TemplateSpec
 from flow_server.domain.access import RULES, decide, owner_name
 from flow_server.storage import templates
 from flow_server.storage.database import Database

@@ -8,10 +8,12 @@ after the first release is written only where it says something.
 from dataclasses import asdict, fields
 from typing import Any
 
+from flow_contract.coordination import Ends, Framework, PortRange
 from flow_contract.parties import Inventory
 from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData
 from flow_contract.templates import (
+    Coordinator,
     GpuRequest,
     Mount,
     Network,
@@ -24,7 +26,11 @@ from flow_contract.templates import (
 Document = dict[str, Any]
 
 # Code of schema 0001 refuses a document that has them.
-_CAME_LATER = ("run_timeout_s", "on_disconnect", "retry")
+_CAME_LATER = (
+    *("run_timeout_s", "on_disconnect", "retry"),
+    *("coordinator", "mesh", "connect_timeout_s", "framework"),
+)
+_INVENTORY_CAME_LATER = ("coordinates", "direct_address")
 _DEFAULTS = asdict(TemplateSpec(name="", image_url=""))
 
 
@@ -52,6 +58,11 @@ def to_template_spec(document: Document) -> TemplateSpec:
                 **_known(OnDisconnect, document.get("on_disconnect", {}))
             ),
             "retry": to_retry_policy(document.get("retry")),
+            "coordinator": _to_coordinator(document.get("coordinator")),
+            "mesh": tuple(
+                PortRange(**_known(PortRange, ports)) for ports in document.get("mesh", ())
+            ),
+            "framework": Framework(document.get("framework", Framework.NONE)),
         }
     )
 
@@ -59,6 +70,20 @@ def to_template_spec(document: Document) -> TemplateSpec:
 def to_retry_policy(document: Document | None) -> RetryPolicy:
     """Document to contract; runs that were stored before there were retries have none."""
     return RetryPolicy(**_known(RetryPolicy, document or {}))
+
+
+def _to_coordinator(document: Document | None) -> Coordinator | None:
+    if document is None:
+        return None
+    return Coordinator(
+        **{
+            **_known(Coordinator, document),
+            "command": tuple(document.get("command", ())),
+            "resources": _to_resources(document.get("resources", {})),
+            "ports": tuple(document.get("ports", ())),
+            "ends": Ends(document.get("ends", Ends.AFTER_PARTIES)),
+        }
+    )
 
 
 def _known(kind: type[Any], document: Document) -> Document:
@@ -110,7 +135,12 @@ def to_federate_data(documents: list[Document]) -> tuple[PartyData, ...]:
 
 def from_inventory(inventory: Inventory) -> Document:
     """Contract to document."""
-    return asdict(inventory)
+    document = asdict(inventory)
+    return {
+        name: value
+        for name, value in document.items()
+        if value or name not in _INVENTORY_CAME_LATER
+    }
 
 
 def to_inventory(document: Document) -> Inventory:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from flow_contract.assignments import WorkloadSpec
 from flow_contract.errors import InvalidArgument
-from flow_contract.templates import Network, Resources, TemplateSpec, check_template
+from flow_contract.template_checks import check_template
+from flow_contract.templates import Network, Resources, TemplateSpec
 
 
 @dataclass(frozen=True, kw_only=True)

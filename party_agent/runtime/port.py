@@ -8,6 +8,7 @@ Invariant: `launch` is the only verb that lets the workload's first instruction 
 most one workload per party-run id ever starts.
 """
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from flow_contract.coordination import PortRange
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network, Resources
 
@@ -30,6 +32,19 @@ class Bind:
     target: str
     writable: bool = False
     is_agents: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """Another member of the run that a workload may dial: by `name`, at each of `ports`.
+
+    `number` is the same for this member everywhere in the run: 1 is the coordinator, a party's
+    is its rank + 2. A workload is a neighbour of itself as well.
+    """
+
+    name: str
+    number: int
+    ports: tuple[PortRange, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +74,10 @@ class Workload:
     log_max_bytes: int = 0
     # For this log and those beside it together, 0 for any number: `log` is DIRECTORY/ID/log.
     log_site_max_bytes: int = 0
+    # Whom it may dial, and itself, for its own name; empty means nobody, and no sockets. With any,
+    # `network` is NONE.
+    neighbours: tuple[Neighbour, ...] = ()
+    own_name: str = ""
 
 
 class Phase(StrEnum):
@@ -122,6 +141,40 @@ class RuntimeUnusable(RuntimeUnavailable):
     """The runtime can't answer until somebody changes something about this machine."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dialled:
+    """A connection that a workload has opened to a neighbour: the agent's end of it.
+
+    `stream` is a connected, non-blocking stream socket (TCP or unix); who gets it closes it.
+    """
+
+    stream: socket.socket
+    neighbour: str
+    port: int
+
+
+class Sockets(Protocol):
+    """The sockets that the agent has beside one workload, in its network and nobody else's."""
+
+    async def dialled(self) -> Dialled:
+        """Return the next connection that the workload opens to a neighbour's declared port.
+
+        Raises:
+            RuntimeUnavailable: there are no sockets any more: the workload's network is gone.
+        """
+
+    async def dial(self, port: int) -> socket.socket:
+        """Return a connected, non-blocking stream socket to the workload's own `port`.
+
+        Raises:
+            ConnectionRefusedError: nobody listens there (yet).
+            RuntimeUnavailable: the workload's network is gone, or the runtime can't answer now.
+        """
+
+    async def aclose(self) -> None:
+        """Take no further connection; those that were handed out stay. May be called twice."""
+
+
 Progress = Callable[[Reason, str], None]
 """Told while `prepare` waits for something visible, such as an image pull."""
 
@@ -144,6 +197,23 @@ class Runtime(Protocol):
 
         Raises:
             RuntimeRefused: this site can't run it; nothing is left behind.
+            RuntimeUnavailable: try again later.
+        """
+
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
+        """Return by what host name or address the workload reaches the neighbour; pure.
+
+        For itself: at what address it listens so that its neighbours reach it, and it alone.
+        """
+
+    async def sockets(self, workload: Workload) -> Sockets:
+        """Open the workload's sockets, so that who dials a neighbour reaches the agent.
+
+        After `prepare` and before `launch`, so that they are there before its first instruction;
+        again after a restart of the agent. `neighbours` is not empty.
+
+        Raises:
+            RuntimeRefused: they can't be opened here.
             RuntimeUnavailable: try again later.
         """
 

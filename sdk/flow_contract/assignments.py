@@ -3,6 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from flow_contract.coordination import (
+    Framework,
+    Peer,
+    PeerProgress,
+    PortRange,
+    RunRole,
+    Traffic,
+)
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
 from flow_contract.templates import Mount, Network, OnDisconnect, Resources
@@ -15,6 +23,11 @@ class WorkloadSpec:
     `order` grows with every start on the server: queues at a site are served in it.
     `parties` are the run's party ids by rank. `requested_by` is the name of the user who started
     the run, empty where users are not asked who they are.
+
+    `peers` are the other members of the run that this one may meet: with a mesh all of them, else
+    the coordinator for a party and the parties for a coordinator. A coordinator's own command,
+    image, environment and resources stand here as a party's do; its `rank` is the number of
+    parties. `coordinator_ports` and `mesh` are the run's, the same for every member.
     """
 
     party_run_id: str
@@ -42,6 +55,12 @@ class WorkloadSpec:
     requested_by: str = ""
     template_id: str = ""
     template_name: str = ""
+    role: RunRole = RunRole.PARTY
+    peers: tuple[Peer, ...] = ()
+    coordinator_ports: tuple[int, ...] = ()
+    mesh: tuple[PortRange, ...] = ()
+    connect_timeout_s: int = 60
+    framework: Framework = Framework.NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +84,7 @@ class Report:
     (party run, sequence) is the key under which a repeated report is recognised.
     Fields are the newest known values, not differences. Times are aware UTC. The epochs and
     `note` are what the workload says of itself, None and empty while it has said nothing.
+    `traffic` is with each peer that there was any with, `peer_progress` what a coordinator says.
     """
 
     party_run_id: str
@@ -81,3 +101,5 @@ class Report:
     current_epoch: int | None = None
     total_epoch: int | None = None
     note: str = ""
+    traffic: tuple[Traffic, ...] = ()
+    peer_progress: tuple[PeerProgress, ...] = ()

@@ -6,7 +6,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What an agent says it has. `cpus` counts cores; `data_names` are the site's data."""
+    """What an agent says it has. `cpus` counts cores; `data_names` are the site's data.
+
+    `coordinates`: runs whose template names no place for their coordinator may put it here.
+    `direct_address` is where other sites' agents may dial this one's tunnels, host:port; "" means
+    that they go through the relay.
+    """
 
     runtime: str
     agent_version: str
@@ -14,6 +19,8 @@ class Inventory:
     memory_bytes: int = 0
     gpu_ids: tuple[str, ...] = ()
     data_names: tuple[str, ...] = ()
+    coordinates: bool = False
+    direct_address: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

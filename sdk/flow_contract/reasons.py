@@ -15,6 +15,7 @@ class Reason(enum.StrEnum):
     WAITING_FOR_CONNECTION = "waiting_for_connection"
     WAITING_FOR_GPU = "waiting_for_gpu"
     PULLING_IMAGE = "pulling_image"
+    WAITING_FOR_COORDINATOR = "waiting_for_coordinator"
     # ends that the workload brought about
     COMPLETED = "completed"
     EXIT_NONZERO = "exit_nonzero"
@@ -35,8 +36,12 @@ class Reason(enum.StrEnum):
     PARTY_DRAINING = "party_draining"
     START_TIMED_OUT = "start_timed_out"
     START_ROLLED_BACK = "start_rolled_back"
+    COORDINATOR_UNREACHABLE = "coordinator_unreachable"
     # ends from outside
     STOPPED_BY_USER = "stopped_by_user"
+    PARTIES_ENDED = "parties_ended"
+    COORDINATOR_ENDED = "coordinator_ended"
+    PEER_FAILED = "peer_failed"
     SITE_DISCONNECTED = "site_disconnected"
     LEASE_EXPIRED = "lease_expired"
     GIVEN_UP = "given_up"
@@ -49,6 +54,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.WAITING_FOR_CONNECTION: "Waiting for the party's agent to connect.",
     Reason.WAITING_FOR_GPU: "Waiting for GPUs that other runs hold.",
     Reason.PULLING_IMAGE: "Pulling the image.",
+    Reason.WAITING_FOR_COORDINATOR: "Waiting for the run's coordinator to listen.",
     Reason.COMPLETED: "The workload ended by itself with exit code 0.",
     Reason.EXIT_NONZERO: (
         "The workload ended with a non-zero exit code; read its own output for the cause."
@@ -106,7 +112,17 @@ SENTENCES: dict[Reason, str] = {
         "Nothing was started here because another party of the run could not take part; see "
         "that party's reason."
     ),
+    Reason.COORDINATOR_UNREACHABLE: (
+        "The run's coordinator did not listen within the template's connect_timeout_s; see the "
+        "coordinator's own log and reason, or allow it more time."
+    ),
     Reason.STOPPED_BY_USER: "Stopped on request.",
+    Reason.PARTIES_ENDED: "All parties have ended, so the coordinator was stopped.",
+    Reason.COORDINATOR_ENDED: "The run's coordinator has ended, so the party was stopped.",
+    Reason.PEER_FAILED: (
+        "Another member of the run failed, and this one could not have gone on without it; see "
+        "that one's reason."
+    ),
     Reason.SITE_DISCONNECTED: (
         "The site lost the server for longer than the template's on_disconnect allows and stopped "
         "the workload by itself; start again when the site is back."

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from flow_contract.coordination import PeerProgress, RunRole, Traffic
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
 from flow_contract.reasons import Reason
 from flow_contract.templates import TemplateSpec
@@ -21,7 +22,7 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class PartyRun:
-    """One party's share of a run: exactly one container at most.
+    """One party's share of a run, or its coordinator: exactly one container at most.
 
     `desired` is the server's side, all from `state` on the agent's. `reason` says why it waits
     or ended, `message` is one sentence for people. `exit_code` is None where no process ended.
@@ -46,6 +47,9 @@ class PartyRun:
     current_epoch: int | None = None
     total_epoch: int | None = None
     note: str = ""
+    role: RunRole = RunRole.PARTY
+    traffic: tuple[Traffic, ...] = ()
+    peer_progress: tuple[PeerProgress, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from flow_contract.errors import EmptyName, InvalidArgument, Kind
 from flow_contract.ids import is_party_id
 from flow_contract.lifecycle import RunStatus
 from flow_contract.runs import PartyRun
-from flow_contract.templates import MAX_HYPER_PARAMETER_BYTES, NAME_LENGTH, check_length
+from flow_contract.template_checks import MAX_HYPER_PARAMETER_BYTES, NAME_LENGTH, check_length
 
 MAX_REMARK_BYTES = 65_535
 MAX_FEDERATED_DATA_LENGTH = 4096

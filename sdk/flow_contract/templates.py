@@ -1,35 +1,15 @@
-"""Templates: what to run, and the limits of what a user may write into one."""
+"""Templates: what to run. What of it can be stored and run says `template_checks`."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from flow_contract import checks
-from flow_contract.errors import InvalidArgument, Kind
-
-NAME_LENGTH = (3, 50)
-IMAGE_URL_LENGTH = (1, 255)
-MAX_WORKDIR_LENGTH = 255
-MAX_COMMAND_BYTES = 65_536
-MAX_REMARK_BYTES = 65_535
-MAX_HYPER_PARAMETER_BYTES = 65_536
-MAX_ENV_BYTES = 65_536
-MAX_ENV_NAME_LENGTH = 255
-MAX_INT64 = 2**63 - 1
-MAX_DEADLINE_S = 7 * 24 * 3600
-MAX_RUN_TIMEOUT_S = 365 * 24 * 3600
-MAX_RETRIES = 100
+from flow_contract.coordination import Ends, Framework, PortRange
 
 DEFAULT_START_DEADLINE_S = 60
 DEFAULT_PREPARE_DEADLINE_S = 3600
 DEFAULT_STOP_GRACE_S = 10
-
-RESERVED_ENV_PREFIX = "FEDFLOW_"
-
-# What Fedflow or the engine itself mounts; the engine allows nothing below its own.
-TAKEN_TARGETS = frozenset({"/", "/data", "/output", "/proc", "/sys", "/dev"})
-TAKEN_ROOTS = ("/proc/", "/sys/", "/dev/")
+DEFAULT_CONNECT_TIMEOUT_S = 60
 
 
 class Network(StrEnum):
@@ -100,8 +80,32 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coordinator:
+    """One container beside the parties' that they talk to as `coordinator`.
+
+    `image_url` and `workdir` "" mean the template's. `ports` are what the parties may reach of
+    it. `party` "" means an agent that was started to coordinate. With `decides` its end is the
+    run's: the parties are stopped then, and its exit code alone says how the run went.
+    """
+
+    image_url: str = ""
+    workdir: str = ""
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    resources: Resources = Resources()
+    ports: tuple[int, ...] = ()
+    party: str = ""
+    ends: Ends = Ends.AFTER_PARTIES
+    decides: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TemplateSpec:
-    """All that a user writes into a template. `hyper_parameter` None means left out."""
+    """All that a user writes into a template. `hyper_parameter` None means left out.
+
+    `mesh` are the ports under which the run's members reach each party's container. A party
+    waits `connect_timeout_s` for its coordinator to listen.
+    """
 
     name: str
     image_url: str
@@ -120,6 +124,10 @@ class TemplateSpec:
     run_timeout_s: int | None = None
     on_disconnect: OnDisconnect = OnDisconnect()
     retry: RetryPolicy = RetryPolicy()
+    coordinator: Coordinator | None = None
+    mesh: tuple[PortRange, ...] = ()
+    connect_timeout_s: int = DEFAULT_CONNECT_TIMEOUT_S
+    framework: Framework = Framework.NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,120 +142,3 @@ class Template:
     create_time: datetime
     modify_time: datetime
     owner: str = ""
-
-
-def check_template(spec: TemplateSpec) -> None:
-    """Accept what can be stored and run.
-
-    Raises:
-        InvalidArgument: names the first field that has to change.
-    """
-    check_length("name", spec.name, NAME_LENGTH)
-    check_length("image_url", spec.image_url, IMAGE_URL_LENGTH)
-    checks.text("name", spec.name)
-    if not spec.name.strip():
-        raise InvalidArgument("name: white space alone is no name", field="name")
-    checks.text("image_url", spec.image_url)
-    checks.text("workdir", spec.workdir, max_chars=MAX_WORKDIR_LENGTH)
-    checks.texts("command", spec.command, max_bytes=MAX_COMMAND_BYTES)
-    checks.text("remark", spec.remark, max_bytes=MAX_REMARK_BYTES)
-    checks.texts("hyper_parameter", spec.hyper_parameter or (), max_bytes=MAX_HYPER_PARAMETER_BYTES)
-    checks.text("user", spec.user, max_chars=64)
-    _check_env(spec.env)
-    _check_resources(spec.resources)
-    _check_mounts(spec.mounts)
-    checks.number("start_deadline_s", spec.start_deadline_s, least=0, most=MAX_DEADLINE_S)
-    checks.number("prepare_deadline_s", spec.prepare_deadline_s, least=1, most=MAX_DEADLINE_S)
-    checks.number("stop_grace_s", spec.stop_grace_s, least=0, most=3600)
-    checks.number("run_timeout_s", spec.run_timeout_s, least=1, most=MAX_RUN_TIMEOUT_S)
-    checks.number(
-        "on_disconnect.stop_after_s",
-        spec.on_disconnect.stop_after_s,
-        least=1,
-        most=MAX_DEADLINE_S,
-    )
-    checks.number("retry.max_retries", spec.retry.max_retries, least=0, most=MAX_RETRIES)
-    checks.number("retry.backoff_s", spec.retry.backoff_s, least=0, most=MAX_DEADLINE_S)
-
-
-def check_length(name: str, value: str, limits: tuple[int, int]) -> None:
-    """Accept `value` of least to most characters, in the words that users of the original know.
-
-    Raises:
-        InvalidArgument: it is shorter or longer.
-    """
-    least, most = limits
-    if not least <= len(value) <= most:
-        raise InvalidArgument(
-            f"Please set the {name} parameter length between {least} and {most}", field=name
-        )
-
-
-def _check_env(env: dict[str, str]) -> None:
-    for name, value in env.items():
-        # Short, because the error about a value carries the name.
-        checks.text("env", name, max_chars=MAX_ENV_NAME_LENGTH)
-        checks.text(f"env[{name}]", value)
-        if not name or "=" in name:
-            raise InvalidArgument(f"env: {name!r} can't name an environment variable", field="env")
-        if name.startswith(RESERVED_ENV_PREFIX):
-            raise InvalidArgument(
-                f"env: names that begin with {RESERVED_ENV_PREFIX} are set by Fedflow; "
-                f"rename {name}",
-                field="env",
-            )
-    size_bytes = len(json.dumps(env).encode())
-    if size_bytes > MAX_ENV_BYTES:
-        raise InvalidArgument(f"env: {size_bytes} bytes are more than {MAX_ENV_BYTES}", field="env")
-
-
-def _check_resources(resources: Resources) -> None:
-    checks.number("resources.cpus", resources.cpus, least=0.01, most=4096)
-    checks.number(
-        "resources.memory_bytes", resources.memory_bytes, least=6 * 1024**2, most=MAX_INT64
-    )
-    checks.number("resources.pids", resources.pids, least=1, most=MAX_INT64)
-    checks.number("resources.shm_bytes", resources.shm_bytes, least=1, most=MAX_INT64)
-    gpus = resources.gpus
-    if gpus is None:
-        return
-    checks.number("resources.gpus.count", gpus.count, least=0, most=1024)
-    checks.texts("resources.gpus.device_ids", gpus.device_ids, max_bytes=4096)
-    checks.texts("resources.gpus.capabilities", gpus.capabilities, max_bytes=4096)
-    if bool(gpus.count) == bool(gpus.device_ids):
-        raise InvalidArgument(
-            "resources.gpus: give either a count above 0 or device_ids",
-            field="resources.gpus",
-            kind=Kind.TEMPLATE,
-        )
-    if len(set(gpus.device_ids)) != len(gpus.device_ids):
-        raise InvalidArgument(
-            "resources.gpus.device_ids: each id may be named once",
-            field="resources.gpus.device_ids",
-        )
-
-
-def _plain_path(path: str) -> str:
-    """Return the path as an engine reads it: no empty part, no `.`, no slash at the end."""
-    return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
-
-
-def _check_mounts(mounts: tuple[Mount, ...]) -> None:
-    targets = [_plain_path(mount.target) for mount in mounts]
-    for mount in mounts:
-        checks.text("mounts.data_name", mount.data_name, max_chars=255)
-        checks.text("mounts.target", mount.target, max_chars=255)
-        if not mount.data_name:
-            raise InvalidArgument("mounts.data_name: name the site's data", field="mounts")
-        if not mount.target.startswith("/") or ".." in mount.target.split("/"):
-            raise InvalidArgument(
-                f"mounts.target: {mount.target!r} must be an absolute path without '..'",
-                field="mounts",
-            )
-        plain = _plain_path(mount.target)
-        if plain in TAKEN_TARGETS or plain.startswith(TAKEN_ROOTS):
-            raise InvalidArgument(
-                f"mounts.target: {mount.target!r} is taken; choose another path", field="mounts"
-            )
-    if len(set(targets)) != len(targets):
-        raise InvalidArgument("mounts.target: each path may be used once", field="mounts")

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from flow_wire import parties_pb2 as flow__wire_dot_parties__pb2
 from flow_wire import runs_pb2 as flow__wire_dot_runs__pb2
 from flow_wire import templates_pb2 as flow__wire_dot_templates__pb2
+from flow_wire import tunnels_pb2 as flow__wire_dot_tunnels__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66low_wire/agents.proto\x12\nfedflow.v1\x1a\x17\x66low_wire/parties.proto\x1a\x14\x66low_wire/runs.proto\x1a\x19\x66low_wire/templates.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\x0c\x41gentMessage\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.fedflow.v1.HelloH\x00\x12&\n\x07reports\x18\x02 \x01(\x0b\x32\x13.fedflow.v1.ReportsH\x00\x12*\n\theartbeat\x18\x03 \x01(\x0b\x32\x15.fedflow.v1.HeartbeatH\x00\x12(\n\x08\x64raining\x18\x04 \x01(\x0b\x32\x14.fedflow.v1.DrainingH\x00\x42\x06\n\x04\x62ody\"\xc9\x01\n\rServerMessage\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.fedflow.v1.WelcomeH\x00\x12.\n\x0b\x61ssignments\x18\x02 \x01(\x0b\x32\x17.fedflow.v1.AssignmentsH\x00\x12\x36\n\x0f\x61\x63knowledgement\x18\x03 \x01(\x0b\x32\x1b.fedflow.v1.AcknowledgementH\x00\x12 \n\x04pace\x18( \x01(\x0b\x32\x10.fedflow.v1.PaceH\x00\x42\x06\n\x04\x62ody\"\x93\x01\n\x05Hello\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\x12(\n\tinventory\x18\x04 \x01(\x0b\x32\x15.fedflow.v1.Inventory\x12\x15\n\rparty_run_ids\x18\x05 \x03(\t\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\"\x0b\n\tHeartbeat\"\n\n\x08\x44raining\"z\n\x07Welcome\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x13\n\x0bheartbeat_s\x18\x02 \x01(\x05\x12\x1b\n\x13reconnect_spread_ms\x18( \x01(\x03\x12\x15\n\rlost_after_ms\x18) \x01(\x03\x12\x17\n\x0freturn_grace_ms\x18* \x01(\x03\"#\n\x04Pace\x12\x1b\n\x13reconnect_spread_ms\x18\x01 \x01(\x03\"\xa8\x05\n\x0cWorkloadSpec\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\r\n\x05order\x18\x04 \x01(\x03\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x05 \x01(\t\x12\x0c\n\x04rank\x18\x06 \x01(\x05\x12\x0f\n\x07parties\x18\x07 \x03(\t\x12\x11\n\timage_url\x18\x08 \x01(\t\x12\x0f\n\x07workdir\x18\t \x01(\t\x12\x0f\n\x07\x63ommand\x18\n \x03(\t\x12.\n\x03\x65nv\x18\x0b \x03(\x0b\x32!.fedflow.v1.WorkloadSpec.EnvEntry\x12\x0e\n\x06\x65pochs\x18\x0c \x01(\x05\x12\x17\n\x0fhyper_parameter\x18\r \x03(\t\x12\x13\n\x0b\x65nable_smpc\x18\x0e \x01(\x08\x12(\n\tresources\x18\x0f \x01(\x0b\x32\x15.fedflow.v1.Resources\x12\x16\n\x0e\x66\x65\x64\x65rated_data\x18\x10 \x01(\t\x12!\n\x06mounts\x18\x11 \x03(\x0b\x32\x11.fedflow.v1.Mount\x12\x0c\n\x04user\x18\x12 \x01(\t\x12$\n\x07network\x18\x13 \x01(\x0e\x32\x13.fedflow.v1.Network\x12\x14\n\x0cstop_grace_s\x18\x14 \x01(\x05\x12\x1a\n\rrun_timeout_s\x18\x15 \x01(\x05H\x00\x88\x01\x01\x12/\n\ron_disconnect\x18\x16 \x01(\x0b\x32\x18.fedflow.v1.OnDisconnect\x12\x14\n\x0crequested_by\x18\x17 \x01(\t\x12\x13\n\x0btemplate_id\x18\x18 \x01(\t\x12\x15\n\rtemplate_name\x18\x19 \x01(\t\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0e_run_timeout_s\"~\n\nAssignment\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x18.fedflow.v1.WorkloadSpec\x12$\n\x07\x64\x65sired\x18\x02 \x01(\x0e\x32\x13.fedflow.v1.Desired\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\x13\n\x0btraceparent\x18\x04 \x01(\t\"a\n\x0b\x41ssignments\x12+\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x16.fedflow.v1.Assignment\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12\x13\n\x0bmore_follow\x18\x03 \x01(\x08\"\xc0\x03\n\x06Report\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.fedflow.v1.PartyRunState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x16\n\texit_code\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07gpu_ids\x18\x07 \x03(\t\x12\x14\n\x0cimage_digest\x18\x08 \x01(\t\x12/\n\x0bobserved_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rcurrent_epoch\x18\x0c \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0btotal_epoch\x18\r \x01(\x05H\x02\x88\x01\x01\x12\x0c\n\x04note\x18\x0e \x01(\tB\x0c\n\n_exit_codeB\x10\n\x0e_current_epochB\x0e\n\x0c_total_epoch\".\n\x07Reports\x12#\n\x07reports\x18\x01 \x03(\x0b\x32\x12.fedflow.v1.Report\"3\n\tReportKey\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"9\n\x0f\x41\x63knowledgement\x12&\n\x07reports\x18\x01 \x03(\x0b\x32\x15.fedflow.v1.ReportKey\"/\n\x0cRenewRequest\x12\x1f\n\x17\x63\x65rtificate_request_pem\x18\x01 \x01(\x0c\">\n\rRenewResponse\x12\x1d\n\x15\x63\x65rtificate_chain_pem\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\x0c\x32\x90\x01\n\x0c\x41gentService\x12\x42\n\x07\x43onnect\x12\x18.fedflow.v1.AgentMessage\x1a\x19.fedflow.v1.ServerMessage(\x01\x30\x01\x12<\n\x05Renew\x12\x18.fedflow.v1.RenewRequest\x1a\x19.fedflow.v1.RenewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66low_wire/agents.proto\x12\nfedflow.v1\x1a\x17\x66low_wire/parties.proto\x1a\x14\x66low_wire/runs.proto\x1a\x19\x66low_wire/templates.proto\x1a\x17\x66low_wire/tunnels.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\x0c\x41gentMessage\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.fedflow.v1.HelloH\x00\x12&\n\x07reports\x18\x02 \x01(\x0b\x32\x13.fedflow.v1.ReportsH\x00\x12*\n\theartbeat\x18\x03 \x01(\x0b\x32\x15.fedflow.v1.HeartbeatH\x00\x12(\n\x08\x64raining\x18\x04 \x01(\x0b\x32\x14.fedflow.v1.DrainingH\x00\x42\x06\n\x04\x62ody\"\xfa\x01\n\rServerMessage\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.fedflow.v1.WelcomeH\x00\x12.\n\x0b\x61ssignments\x18\x02 \x01(\x0b\x32\x17.fedflow.v1.AssignmentsH\x00\x12\x36\n\x0f\x61\x63knowledgement\x18\x03 \x01(\x0b\x32\x1b.fedflow.v1.AcknowledgementH\x00\x12 \n\x04pace\x18( \x01(\x0b\x32\x10.fedflow.v1.PaceH\x00\x12/\n\x0ctunnel_offer\x18) \x01(\x0b\x32\x17.fedflow.v1.TunnelOfferH\x00\x42\x06\n\x04\x62ody\"\x93\x01\n\x05Hello\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\x12(\n\tinventory\x18\x04 \x01(\x0b\x32\x15.fedflow.v1.Inventory\x12\x15\n\rparty_run_ids\x18\x05 \x03(\t\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\"\x0b\n\tHeartbeat\"\n\n\x08\x44raining\"z\n\x07Welcome\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x13\n\x0bheartbeat_s\x18\x02 \x01(\x05\x12\x1b\n\x13reconnect_spread_ms\x18( \x01(\x03\x12\x15\n\rlost_after_ms\x18) \x01(\x03\x12\x17\n\x0freturn_grace_ms\x18* \x01(\x03\"#\n\x04Pace\x12\x1b\n\x13reconnect_spread_ms\x18\x01 \x01(\x03\"\xf1\x06\n\x0cWorkloadSpec\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\r\n\x05order\x18\x04 \x01(\x03\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x05 \x01(\t\x12\x0c\n\x04rank\x18\x06 \x01(\x05\x12\x0f\n\x07parties\x18\x07 \x03(\t\x12\x11\n\timage_url\x18\x08 \x01(\t\x12\x0f\n\x07workdir\x18\t \x01(\t\x12\x0f\n\x07\x63ommand\x18\n \x03(\t\x12.\n\x03\x65nv\x18\x0b \x03(\x0b\x32!.fedflow.v1.WorkloadSpec.EnvEntry\x12\x0e\n\x06\x65pochs\x18\x0c \x01(\x05\x12\x17\n\x0fhyper_parameter\x18\r \x03(\t\x12\x13\n\x0b\x65nable_smpc\x18\x0e \x01(\x08\x12(\n\tresources\x18\x0f \x01(\x0b\x32\x15.fedflow.v1.Resources\x12\x16\n\x0e\x66\x65\x64\x65rated_data\x18\x10 \x01(\t\x12!\n\x06mounts\x18\x11 \x03(\x0b\x32\x11.fedflow.v1.Mount\x12\x0c\n\x04user\x18\x12 \x01(\t\x12$\n\x07network\x18\x13 \x01(\x0e\x32\x13.fedflow.v1.Network\x12\x14\n\x0cstop_grace_s\x18\x14 \x01(\x05\x12\x1a\n\rrun_timeout_s\x18\x15 \x01(\x05H\x00\x88\x01\x01\x12/\n\ron_disconnect\x18\x16 \x01(\x0b\x32\x18.fedflow.v1.OnDisconnect\x12\x14\n\x0crequested_by\x18\x17 \x01(\t\x12\x13\n\x0btemplate_id\x18\x18 \x01(\t\x12\x15\n\rtemplate_name\x18\x19 \x01(\t\x12!\n\x04role\x18\x1a \x01(\x0e\x32\x13.fedflow.v1.RunRole\x12\x1f\n\x05peers\x18\x1b \x03(\x0b\x32\x10.fedflow.v1.Peer\x12\x19\n\x11\x63oordinator_ports\x18\x1c \x03(\x05\x12#\n\x04mesh\x18\x1d \x03(\x0b\x32\x15.fedflow.v1.PortRange\x12\x19\n\x11\x63onnect_timeout_s\x18\x1e \x01(\x05\x12(\n\tframework\x18\x1f \x01(\x0e\x32\x15.fedflow.v1.Framework\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0e_run_timeout_s\"q\n\x04Peer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x02 \x01(\t\x12\x14\n\x0cparty_run_id\x18\x03 \x01(\t\x12\x0c\n\x04rank\x18\x04 \x01(\x05\x12!\n\x04role\x18\x05 \x01(\x0e\x32\x13.fedflow.v1.RunRole\"~\n\nAssignment\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x18.fedflow.v1.WorkloadSpec\x12$\n\x07\x64\x65sired\x18\x02 \x01(\x0e\x32\x13.fedflow.v1.Desired\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\x13\n\x0btraceparent\x18\x04 \x01(\t\"a\n\x0b\x41ssignments\x12+\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x16.fedflow.v1.Assignment\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12\x13\n\x0bmore_follow\x18\x03 \x01(\x08\"\x97\x04\n\x06Report\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.fedflow.v1.PartyRunState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x16\n\texit_code\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07gpu_ids\x18\x07 \x03(\t\x12\x14\n\x0cimage_digest\x18\x08 \x01(\t\x12/\n\x0bobserved_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rcurrent_epoch\x18\x0c \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0btotal_epoch\x18\r \x01(\x05H\x02\x88\x01\x01\x12\x0c\n\x04note\x18\x0e \x01(\t\x12$\n\x07traffic\x18\x0f \x03(\x0b\x32\x13.fedflow.v1.Traffic\x12/\n\rpeer_progress\x18\x10 \x03(\x0b\x32\x18.fedflow.v1.PeerProgressB\x0c\n\n_exit_codeB\x10\n\x0e_current_epochB\x0e\n\x0c_total_epoch\".\n\x07Reports\x12#\n\x07reports\x18\x01 \x03(\x0b\x32\x12.fedflow.v1.Report\"3\n\tReportKey\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"9\n\x0f\x41\x63knowledgement\x12&\n\x07reports\x18\x01 \x03(\x0b\x32\x15.fedflow.v1.ReportKey\"/\n\x0cRenewRequest\x12\x1f\n\x17\x63\x65rtificate_request_pem\x18\x01 \x01(\x0c\">\n\rRenewResponse\x12\x1d\n\x15\x63\x65rtificate_chain_pem\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\x0c\x32\x90\x01\n\x0c\x41gentService\x12\x42\n\x07\x43onnect\x12\x18.fedflow.v1.AgentMessage\x1a\x19.fedflow.v1.ServerMessage(\x01\x30\x01\x12<\n\x05Renew\x12\x18.fedflow.v1.RenewRequest\x1a\x19.fedflow.v1.RenewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,40 +38,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WORKLOADSPEC_ENVENTRY']._loaded_options = None
   _globals['_WORKLOADSPEC_ENVENTRY']._serialized_options = b'8\001'
-  _globals['_AGENTMESSAGE']._serialized_start=146
-  _globals['_AGENTMESSAGE']._serialized_end=330
-  _globals['_SERVERMESSAGE']._serialized_start=333
-  _globals['_SERVERMESSAGE']._serialized_end=534
-  _globals['_HELLO']._serialized_start=537
-  _globals['_HELLO']._serialized_end=684
-  _globals['_HEARTBEAT']._serialized_start=686
-  _globals['_HEARTBEAT']._serialized_end=697
-  _globals['_DRAINING']._serialized_start=699
-  _globals['_DRAINING']._serialized_end=709
-  _globals['_WELCOME']._serialized_start=711
-  _globals['_WELCOME']._serialized_end=833
-  _globals['_PACE']._serialized_start=835
-  _globals['_PACE']._serialized_end=870
-  _globals['_WORKLOADSPEC']._serialized_start=873
-  _globals['_WORKLOADSPEC']._serialized_end=1553
-  _globals['_WORKLOADSPEC_ENVENTRY']._serialized_start=1493
-  _globals['_WORKLOADSPEC_ENVENTRY']._serialized_end=1535
-  _globals['_ASSIGNMENT']._serialized_start=1555
-  _globals['_ASSIGNMENT']._serialized_end=1681
-  _globals['_ASSIGNMENTS']._serialized_start=1683
-  _globals['_ASSIGNMENTS']._serialized_end=1780
-  _globals['_REPORT']._serialized_start=1783
-  _globals['_REPORT']._serialized_end=2231
-  _globals['_REPORTS']._serialized_start=2233
-  _globals['_REPORTS']._serialized_end=2279
-  _globals['_REPORTKEY']._serialized_start=2281
-  _globals['_REPORTKEY']._serialized_end=2332
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=2334
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=2391
-  _globals['_RENEWREQUEST']._serialized_start=2393
-  _globals['_RENEWREQUEST']._serialized_end=2440
-  _globals['_RENEWRESPONSE']._serialized_start=2442
-  _globals['_RENEWRESPONSE']._serialized_end=2504
-  _globals['_AGENTSERVICE']._serialized_start=2507
-  _globals['_AGENTSERVICE']._serialized_end=2651
+  _globals['_AGENTMESSAGE']._serialized_start=171
+  _globals['_AGENTMESSAGE']._serialized_end=355
+  _globals['_SERVERMESSAGE']._serialized_start=358
+  _globals['_SERVERMESSAGE']._serialized_end=608
+  _globals['_HELLO']._serialized_start=611
+  _globals['_HELLO']._serialized_end=758
+  _globals['_HEARTBEAT']._serialized_start=760
+  _globals['_HEARTBEAT']._serialized_end=771
+  _globals['_DRAINING']._serialized_start=773
+  _globals['_DRAINING']._serialized_end=783
+  _globals['_WELCOME']._serialized_start=785
+  _globals['_WELCOME']._serialized_end=907
+  _globals['_PACE']._serialized_start=909
+  _globals['_PACE']._serialized_end=944
+  _globals['_WORKLOADSPEC']._serialized_start=947
+  _globals['_WORKLOADSPEC']._serialized_end=1828
+  _globals['_WORKLOADSPEC_ENVENTRY']._serialized_start=1768
+  _globals['_WORKLOADSPEC_ENVENTRY']._serialized_end=1810
+  _globals['_PEER']._serialized_start=1830
+  _globals['_PEER']._serialized_end=1943
+  _globals['_ASSIGNMENT']._serialized_start=1945
+  _globals['_ASSIGNMENT']._serialized_end=2071
+  _globals['_ASSIGNMENTS']._serialized_start=2073
+  _globals['_ASSIGNMENTS']._serialized_end=2170
+  _globals['_REPORT']._serialized_start=2173
+  _globals['_REPORT']._serialized_end=2708
+  _globals['_REPORTS']._serialized_start=2710
+  _globals['_REPORTS']._serialized_end=2756
+  _globals['_REPORTKEY']._serialized_start=2758
+  _globals['_REPORTKEY']._serialized_end=2809
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=2811
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=2868
+  _globals['_RENEWREQUEST']._serialized_start=2870
+  _globals['_RENEWREQUEST']._serialized_end=2917
+  _globals['_RENEWRESPONSE']._serialized_start=2919
+  _globals['_RENEWRESPONSE']._serialized_end=2981
+  _globals['_AGENTSERVICE']._serialized_start=2984
+  _globals['_AGENTSERVICE']._serialized_end=3128
 # @@protoc_insertion_point(module_scope)

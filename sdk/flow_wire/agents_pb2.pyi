@@ -3,6 +3,7 @@ import datetime
 from flow_wire import parties_pb2 as _parties_pb2
 from flow_wire import runs_pb2 as _runs_pb2
 from flow_wire import templates_pb2 as _templates_pb2
+from flow_wire import tunnels_pb2 as _tunnels_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -25,16 +26,18 @@ class AgentMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., reports: _Optional[_Union[Reports, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: _Optional[_Union[Draining, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("welcome", "assignments", "acknowledgement", "pace")
+    __slots__ = ("welcome", "assignments", "acknowledgement", "pace", "tunnel_offer")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGEMENT_FIELD_NUMBER: _ClassVar[int]
     PACE_FIELD_NUMBER: _ClassVar[int]
+    TUNNEL_OFFER_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     assignments: Assignments
     acknowledgement: Acknowledgement
     pace: Pace
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., acknowledgement: _Optional[_Union[Acknowledgement, _Mapping]] = ..., pace: _Optional[_Union[Pace, _Mapping]] = ...) -> None: ...
+    tunnel_offer: _tunnels_pb2.TunnelOffer
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., acknowledgement: _Optional[_Union[Acknowledgement, _Mapping]] = ..., pace: _Optional[_Union[Pace, _Mapping]] = ..., tunnel_offer: _Optional[_Union[_tunnels_pb2.TunnelOffer, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("federated_id", "name", "instance_id", "inventory", "party_run_ids", "draining")
@@ -81,7 +84,7 @@ class Pace(_message.Message):
     def __init__(self, reconnect_spread_ms: _Optional[int] = ...) -> None: ...
 
 class WorkloadSpec(_message.Message):
-    __slots__ = ("party_run_id", "run_id", "task_id", "order", "federated_id", "rank", "parties", "image_url", "workdir", "command", "env", "epochs", "hyper_parameter", "enable_smpc", "resources", "federated_data", "mounts", "user", "network", "stop_grace_s", "run_timeout_s", "on_disconnect", "requested_by", "template_id", "template_name")
+    __slots__ = ("party_run_id", "run_id", "task_id", "order", "federated_id", "rank", "parties", "image_url", "workdir", "command", "env", "epochs", "hyper_parameter", "enable_smpc", "resources", "federated_data", "mounts", "user", "network", "stop_grace_s", "run_timeout_s", "on_disconnect", "requested_by", "template_id", "template_name", "role", "peers", "coordinator_ports", "mesh", "connect_timeout_s", "framework")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +117,12 @@ class WorkloadSpec(_message.Message):
     REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_ID_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    COORDINATOR_PORTS_FIELD_NUMBER: _ClassVar[int]
+    MESH_FIELD_NUMBER: _ClassVar[int]
+    CONNECT_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     run_id: str
     task_id: str
@@ -139,7 +148,27 @@ class WorkloadSpec(_message.Message):
     requested_by: str
     template_id: str
     template_name: str
-    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., order: _Optional[int] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., parties: _Optional[_Iterable[str]] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ..., resources: _Optional[_Union[_templates_pb2.Resources, _Mapping]] = ..., federated_data: _Optional[str] = ..., mounts: _Optional[_Iterable[_Union[_templates_pb2.Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[_templates_pb2.Network, str]] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[_templates_pb2.OnDisconnect, _Mapping]] = ..., requested_by: _Optional[str] = ..., template_id: _Optional[str] = ..., template_name: _Optional[str] = ...) -> None: ...
+    role: _templates_pb2.RunRole
+    peers: _containers.RepeatedCompositeFieldContainer[Peer]
+    coordinator_ports: _containers.RepeatedScalarFieldContainer[int]
+    mesh: _containers.RepeatedCompositeFieldContainer[_templates_pb2.PortRange]
+    connect_timeout_s: int
+    framework: _templates_pb2.Framework
+    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., order: _Optional[int] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., parties: _Optional[_Iterable[str]] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., epochs: _Optional[int] = ..., hyper_parameter: _Optional[_Iterable[str]] = ..., enable_smpc: _Optional[bool] = ..., resources: _Optional[_Union[_templates_pb2.Resources, _Mapping]] = ..., federated_data: _Optional[str] = ..., mounts: _Optional[_Iterable[_Union[_templates_pb2.Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[_templates_pb2.Network, str]] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[_templates_pb2.OnDisconnect, _Mapping]] = ..., requested_by: _Optional[str] = ..., template_id: _Optional[str] = ..., template_name: _Optional[str] = ..., role: _Optional[_Union[_templates_pb2.RunRole, str]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., coordinator_ports: _Optional[_Iterable[int]] = ..., mesh: _Optional[_Iterable[_Union[_templates_pb2.PortRange, _Mapping]]] = ..., connect_timeout_s: _Optional[int] = ..., framework: _Optional[_Union[_templates_pb2.Framework, str]] = ...) -> None: ...
+
+class Peer(_message.Message):
+    __slots__ = ("name", "federated_id", "party_run_id", "rank", "role")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTY_RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    federated_id: str
+    party_run_id: str
+    rank: int
+    role: _templates_pb2.RunRole
+    def __init__(self, name: _Optional[str] = ..., federated_id: _Optional[str] = ..., party_run_id: _Optional[str] = ..., rank: _Optional[int] = ..., role: _Optional[_Union[_templates_pb2.RunRole, str]] = ...) -> None: ...
 
 class Assignment(_message.Message):
     __slots__ = ("spec", "desired", "cause", "traceparent")
@@ -164,7 +193,7 @@ class Assignments(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., complete: _Optional[bool] = ..., more_follow: _Optional[bool] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("party_run_id", "sequence", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "observed_at", "started_at", "finished_at", "current_epoch", "total_epoch", "note")
+    __slots__ = ("party_run_id", "sequence", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "observed_at", "started_at", "finished_at", "current_epoch", "total_epoch", "note", "traffic", "peer_progress")
     PARTY_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +208,8 @@ class Report(_message.Message):
     CURRENT_EPOCH_FIELD_NUMBER: _ClassVar[int]
     TOTAL_EPOCH_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    TRAFFIC_FIELD_NUMBER: _ClassVar[int]
+    PEER_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     sequence: int
     state: _runs_pb2.PartyRunState
@@ -193,7 +224,9 @@ class Report(_message.Message):
     current_epoch: int
     total_epoch: int
     note: str
-    def __init__(self, party_run_id: _Optional[str] = ..., sequence: _Optional[int] = ..., state: _Optional[_Union[_runs_pb2.PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_epoch: _Optional[int] = ..., total_epoch: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
+    traffic: _containers.RepeatedCompositeFieldContainer[_runs_pb2.Traffic]
+    peer_progress: _containers.RepeatedCompositeFieldContainer[_runs_pb2.PeerProgress]
+    def __init__(self, party_run_id: _Optional[str] = ..., sequence: _Optional[int] = ..., state: _Optional[_Union[_runs_pb2.PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_epoch: _Optional[int] = ..., total_epoch: _Optional[int] = ..., note: _Optional[str] = ..., traffic: _Optional[_Iterable[_Union[_runs_pb2.Traffic, _Mapping]]] = ..., peer_progress: _Optional[_Iterable[_Union[_runs_pb2.PeerProgress, _Mapping]]] = ...) -> None: ...
 
 class Reports(_message.Message):
     __slots__ = ("reports",)

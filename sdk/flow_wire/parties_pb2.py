@@ -25,41 +25,41 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66low_wire/parties.proto\x12\nfedflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"|\n\tInventory\x12\x0f\n\x07runtime\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04\x63pus\x18\x03 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x03\x12\x0f\n\x07gpu_ids\x18\x05 \x03(\t\x12\x12\n\ndata_names\x18\x06 \x03(\t\"\xdf\x01\n\x05Party\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tconnected\x18\x03 \x01(\x08\x12(\n\tinventory\x18\x04 \x01(\x0b\x32\x15.fedflow.v1.Inventory\x12\x31\n\rfirst_seen_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_seen_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\"N\n\x12ListPartiesRequest\x12\x11\n\x04page\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"N\n\x13ListPartiesResponse\x12\"\n\x07parties\x18\x01 \x03(\x0b\x32\x11.fedflow.v1.Party\x12\x13\n\x0bparty_count\x18\x02 \x01(\x03\"\'\n\x0fGetPartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\")\n\x11\x44rainPartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\"\x14\n\x12\x44rainPartyResponse\"*\n\x12ResumePartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\"\x15\n\x13ResumePartyResponse\"4\n\x10GetPartyResponse\x12 \n\x05party\x18\x01 \x01(\x0b\x32\x11.fedflow.v1.Party\"Q\n\x0f\x41\x64\x64PartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x18\n\x0bvalid_hours\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_valid_hours\"[\n\x10\x41\x64\x64PartyResponse\x12\x17\n\x0f\x65nrolment_token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x12RevokePartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\"\x15\n\x13RevokePartyResponse2\xb9\x03\n\x0cPartyService\x12G\n\x04List\x12\x1e.fedflow.v1.ListPartiesRequest\x1a\x1f.fedflow.v1.ListPartiesResponse\x12@\n\x03Get\x12\x1b.fedflow.v1.GetPartyRequest\x1a\x1c.fedflow.v1.GetPartyResponse\x12\x46\n\x05\x44rain\x12\x1d.fedflow.v1.DrainPartyRequest\x1a\x1e.fedflow.v1.DrainPartyResponse\x12I\n\x06Resume\x12\x1e.fedflow.v1.ResumePartyRequest\x1a\x1f.fedflow.v1.ResumePartyResponse\x12@\n\x03\x41\x64\x64\x12\x1b.fedflow.v1.AddPartyRequest\x1a\x1c.fedflow.v1.AddPartyResponse\x12I\n\x06Revoke\x12\x1e.fedflow.v1.RevokePartyRequest\x1a\x1f.fedflow.v1.RevokePartyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66low_wire/parties.proto\x12\nfedflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n\tInventory\x12\x0f\n\x07runtime\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04\x63pus\x18\x03 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x03\x12\x0f\n\x07gpu_ids\x18\x05 \x03(\t\x12\x12\n\ndata_names\x18\x06 \x03(\t\x12\x13\n\x0b\x63oordinates\x18\x07 \x01(\x08\x12\x16\n\x0e\x64irect_address\x18\x08 \x01(\t\"\xdf\x01\n\x05Party\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tconnected\x18\x03 \x01(\x08\x12(\n\tinventory\x18\x04 \x01(\x0b\x32\x15.fedflow.v1.Inventory\x12\x31\n\rfirst_seen_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_seen_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\"N\n\x12ListPartiesRequest\x12\x11\n\x04page\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"N\n\x13ListPartiesResponse\x12\"\n\x07parties\x18\x01 \x03(\x0b\x32\x11.fedflow.v1.Party\x12\x13\n\x0bparty_count\x18\x02 \x01(\x03\"\'\n\x0fGetPartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\")\n\x11\x44rainPartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\"\x14\n\x12\x44rainPartyResponse\"*\n\x12ResumePartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\"\x15\n\x13ResumePartyResponse\"4\n\x10GetPartyResponse\x12 \n\x05party\x18\x01 \x01(\x0b\x32\x11.fedflow.v1.Party\"Q\n\x0f\x41\x64\x64PartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\x18\n\x0bvalid_hours\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_valid_hours\"[\n\x10\x41\x64\x64PartyResponse\x12\x17\n\x0f\x65nrolment_token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x12RevokePartyRequest\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\"\x15\n\x13RevokePartyResponse2\xb9\x03\n\x0cPartyService\x12G\n\x04List\x12\x1e.fedflow.v1.ListPartiesRequest\x1a\x1f.fedflow.v1.ListPartiesResponse\x12@\n\x03Get\x12\x1b.fedflow.v1.GetPartyRequest\x1a\x1c.fedflow.v1.GetPartyResponse\x12\x46\n\x05\x44rain\x12\x1d.fedflow.v1.DrainPartyRequest\x1a\x1e.fedflow.v1.DrainPartyResponse\x12I\n\x06Resume\x12\x1e.fedflow.v1.ResumePartyRequest\x1a\x1f.fedflow.v1.ResumePartyResponse\x12@\n\x03\x41\x64\x64\x12\x1b.fedflow.v1.AddPartyRequest\x1a\x1c.fedflow.v1.AddPartyResponse\x12I\n\x06Revoke\x12\x1e.fedflow.v1.RevokePartyRequest\x1a\x1f.fedflow.v1.RevokePartyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flow_wire.parties_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVENTORY']._serialized_start=72
-  _globals['_INVENTORY']._serialized_end=196
-  _globals['_PARTY']._serialized_start=199
-  _globals['_PARTY']._serialized_end=422
-  _globals['_LISTPARTIESREQUEST']._serialized_start=424
-  _globals['_LISTPARTIESREQUEST']._serialized_end=502
-  _globals['_LISTPARTIESRESPONSE']._serialized_start=504
-  _globals['_LISTPARTIESRESPONSE']._serialized_end=582
-  _globals['_GETPARTYREQUEST']._serialized_start=584
-  _globals['_GETPARTYREQUEST']._serialized_end=623
-  _globals['_DRAINPARTYREQUEST']._serialized_start=625
-  _globals['_DRAINPARTYREQUEST']._serialized_end=666
-  _globals['_DRAINPARTYRESPONSE']._serialized_start=668
-  _globals['_DRAINPARTYRESPONSE']._serialized_end=688
-  _globals['_RESUMEPARTYREQUEST']._serialized_start=690
-  _globals['_RESUMEPARTYREQUEST']._serialized_end=732
-  _globals['_RESUMEPARTYRESPONSE']._serialized_start=734
-  _globals['_RESUMEPARTYRESPONSE']._serialized_end=755
-  _globals['_GETPARTYRESPONSE']._serialized_start=757
-  _globals['_GETPARTYRESPONSE']._serialized_end=809
-  _globals['_ADDPARTYREQUEST']._serialized_start=811
-  _globals['_ADDPARTYREQUEST']._serialized_end=892
-  _globals['_ADDPARTYRESPONSE']._serialized_start=894
-  _globals['_ADDPARTYRESPONSE']._serialized_end=985
-  _globals['_REVOKEPARTYREQUEST']._serialized_start=987
-  _globals['_REVOKEPARTYREQUEST']._serialized_end=1029
-  _globals['_REVOKEPARTYRESPONSE']._serialized_start=1031
-  _globals['_REVOKEPARTYRESPONSE']._serialized_end=1052
-  _globals['_PARTYSERVICE']._serialized_start=1055
-  _globals['_PARTYSERVICE']._serialized_end=1496
+  _globals['_INVENTORY']._serialized_start=73
+  _globals['_INVENTORY']._serialized_end=242
+  _globals['_PARTY']._serialized_start=245
+  _globals['_PARTY']._serialized_end=468
+  _globals['_LISTPARTIESREQUEST']._serialized_start=470
+  _globals['_LISTPARTIESREQUEST']._serialized_end=548
+  _globals['_LISTPARTIESRESPONSE']._serialized_start=550
+  _globals['_LISTPARTIESRESPONSE']._serialized_end=628
+  _globals['_GETPARTYREQUEST']._serialized_start=630
+  _globals['_GETPARTYREQUEST']._serialized_end=669
+  _globals['_DRAINPARTYREQUEST']._serialized_start=671
+  _globals['_DRAINPARTYREQUEST']._serialized_end=712
+  _globals['_DRAINPARTYRESPONSE']._serialized_start=714
+  _globals['_DRAINPARTYRESPONSE']._serialized_end=734
+  _globals['_RESUMEPARTYREQUEST']._serialized_start=736
+  _globals['_RESUMEPARTYREQUEST']._serialized_end=778
+  _globals['_RESUMEPARTYRESPONSE']._serialized_start=780
+  _globals['_RESUMEPARTYRESPONSE']._serialized_end=801
+  _globals['_GETPARTYRESPONSE']._serialized_start=803
+  _globals['_GETPARTYRESPONSE']._serialized_end=855
+  _globals['_ADDPARTYREQUEST']._serialized_start=857
+  _globals['_ADDPARTYREQUEST']._serialized_end=938
+  _globals['_ADDPARTYRESPONSE']._serialized_start=940
+  _globals['_ADDPARTYRESPONSE']._serialized_end=1031
+  _globals['_REVOKEPARTYREQUEST']._serialized_start=1033
+  _globals['_REVOKEPARTYREQUEST']._serialized_end=1075
+  _globals['_REVOKEPARTYRESPONSE']._serialized_start=1077
+  _globals['_REVOKEPARTYRESPONSE']._serialized_end=1098
+  _globals['_PARTYSERVICE']._serialized_start=1101
+  _globals['_PARTYSERVICE']._serialized_end=1542
 # @@protoc_insertion_point(module_scope)

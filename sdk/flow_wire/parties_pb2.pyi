@@ -10,20 +10,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Inventory(_message.Message):
-    __slots__ = ("runtime", "agent_version", "cpus", "memory_bytes", "gpu_ids", "data_names")
+    __slots__ = ("runtime", "agent_version", "cpus", "memory_bytes", "gpu_ids", "data_names", "coordinates", "direct_address")
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     GPU_IDS_FIELD_NUMBER: _ClassVar[int]
     DATA_NAMES_FIELD_NUMBER: _ClassVar[int]
+    COORDINATES_FIELD_NUMBER: _ClassVar[int]
+    DIRECT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     runtime: str
     agent_version: str
     cpus: float
     memory_bytes: int
     gpu_ids: _containers.RepeatedScalarFieldContainer[str]
     data_names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, runtime: _Optional[str] = ..., agent_version: _Optional[str] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., data_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    coordinates: bool
+    direct_address: str
+    def __init__(self, runtime: _Optional[str] = ..., agent_version: _Optional[str] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., data_names: _Optional[_Iterable[str]] = ..., coordinates: _Optional[bool] = ..., direct_address: _Optional[str] = ...) -> None: ...
 
 class Party(_message.Message):
     __slots__ = ("federated_id", "name", "connected", "inventory", "first_seen_at", "last_seen_at", "draining")

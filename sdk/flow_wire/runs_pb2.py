@@ -26,33 +26,37 @@ from flow_wire import templates_pb2 as flow__wire_dot_templates__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66low_wire/runs.proto\x12\nfedflow.v1\x1a\x19\x66low_wire/templates.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x03\n\x08PartyRun\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x03 \x01(\t\x12\x0c\n\x04rank\x18\x04 \x01(\x05\x12\x16\n\x0e\x66\x65\x64\x65rated_data\x18\x05 \x01(\t\x12$\n\x07\x64\x65sired\x18\x06 \x01(\x0e\x32\x13.fedflow.v1.Desired\x12(\n\x05state\x18\x07 \x01(\x0e\x32\x19.fedflow.v1.PartyRunState\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x0f\n\x07message\x18\t \x01(\t\x12\x16\n\texit_code\x18\n \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07gpu_ids\x18\x0b \x03(\t\x12\x14\n\x0cimage_digest\x18\x0c \x01(\t\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rcurrent_epoch\x18\x0f \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0btotal_epoch\x18\x10 \x01(\x05H\x02\x88\x01\x01\x12\x0c\n\x04note\x18\x11 \x01(\tB\x0c\n\n_exit_codeB\x10\n\x0e_current_epochB\x0e\n\x0c_total_epoch\"\x89\x01\n\x08Snapshot\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12*\n\x08template\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\x17\n\x0fhyper_parameter\x18\x04 \x03(\t\x12\x13\n\x0b\x65nable_smpc\x18\x05 \x01(\x08\"\x86\x03\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12%\n\x06status\x18\x04 \x01(\x0e\x32\x15.fedflow.v1.RunStatus\x12\x0f\n\x07message\x18\x05 \x01(\t\x12&\n\x08snapshot\x18\x06 \x01(\x0b\x32\x14.fedflow.v1.Snapshot\x12(\n\nparty_runs\x18\x07 \x03(\x0b\x32\x14.fedflow.v1.PartyRun\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x08retry_of\x18\n \x01(\tH\x00\x88\x01\x01\x12,\n\x08retry_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0crequested_by\x18\x0c \x01(\tB\x0b\n\t_retry_of\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\".\n\x0eGetRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.fedflow.v1.Run\"\\\n\x0fListRunsRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\x04page\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x03 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"D\n\x10ListRunsResponse\x12\x1d\n\x04runs\x18\x01 \x03(\x0b\x32\x0f.fedflow.v1.Run\x12\x11\n\trun_count\x18\x02 \x01(\x03*\xd2\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATUS_STARTED\x10\x01\x12\x16\n\x12RUN_STATUS_PENDING\x10\x02\x12\x16\n\x12RUN_STATUS_RUNNING\x10\x03\x12\x18\n\x14RUN_STATUS_SUCCEEDED\x10\x04\x12\x15\n\x11RUN_STATUS_FAILED\x10\x05\x12\x16\n\x12RUN_STATUS_UNKNOWN\x10\x06\x12\x18\n\x14RUN_STATUS_CANCELLED\x10\x07*\xd5\x02\n\rPartyRunState\x12\x1f\n\x1bPARTY_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARTY_RUN_STATE_PENDING\x10\x01\x12\x1d\n\x19PARTY_RUN_STATE_PREPARING\x10\x02\x12\x1c\n\x18PARTY_RUN_STATE_PREPARED\x10\x03\x12\x1d\n\x19PARTY_RUN_STATE_LAUNCHING\x10\x04\x12\x1b\n\x17PARTY_RUN_STATE_RUNNING\x10\x05\x12\x1d\n\x19PARTY_RUN_STATE_SUCCEEDED\x10\x06\x12\x1a\n\x16PARTY_RUN_STATE_FAILED\x10\x07\x12\x1b\n\x17PARTY_RUN_STATE_STOPPED\x10\x08\x12\x1b\n\x17PARTY_RUN_STATE_REFUSED\x10\t\x12\x18\n\x14PARTY_RUN_STATE_LOST\x10\n*b\n\x07\x44\x65sired\x12\x17\n\x13\x44\x45SIRED_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45SIRED_PREPARED\x10\x01\x12\x13\n\x0f\x44\x45SIRED_RUNNING\x10\x02\x12\x13\n\x0f\x44\x45SIRED_STOPPED\x10\x03\x32\x8d\x01\n\nRunService\x12<\n\x03Get\x12\x19.fedflow.v1.GetRunRequest\x1a\x1a.fedflow.v1.GetRunResponse\x12\x41\n\x04List\x12\x1b.fedflow.v1.ListRunsRequest\x1a\x1c.fedflow.v1.ListRunsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66low_wire/runs.proto\x12\nfedflow.v1\x1a\x19\x66low_wire/templates.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"X\n\x07Traffic\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x12\n\nsent_bytes\x18\x02 \x01(\x03\x12\x16\n\x0ereceived_bytes\x18\x03 \x01(\x03\x12\x13\n\x0b\x63onnections\x18\x04 \x01(\x03\"\x9d\x01\n\x0cPeerProgress\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x1a\n\rcurrent_epoch\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btotal_epoch\x18\x05 \x01(\x05H\x01\x88\x01\x01\x42\x10\n\x0e_current_epochB\x0e\n\x0c_total_epoch\"\xeb\x04\n\x08PartyRun\x12\x14\n\x0cparty_run_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x65\x64\x65rated_id\x18\x03 \x01(\t\x12\x0c\n\x04rank\x18\x04 \x01(\x05\x12\x16\n\x0e\x66\x65\x64\x65rated_data\x18\x05 \x01(\t\x12$\n\x07\x64\x65sired\x18\x06 \x01(\x0e\x32\x13.fedflow.v1.Desired\x12(\n\x05state\x18\x07 \x01(\x0e\x32\x19.fedflow.v1.PartyRunState\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x0f\n\x07message\x18\t \x01(\t\x12\x16\n\texit_code\x18\n \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07gpu_ids\x18\x0b \x03(\t\x12\x14\n\x0cimage_digest\x18\x0c \x01(\t\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rcurrent_epoch\x18\x0f \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0btotal_epoch\x18\x10 \x01(\x05H\x02\x88\x01\x01\x12\x0c\n\x04note\x18\x11 \x01(\t\x12!\n\x04role\x18\x12 \x01(\x0e\x32\x13.fedflow.v1.RunRole\x12$\n\x07traffic\x18\x13 \x03(\x0b\x32\x13.fedflow.v1.Traffic\x12/\n\rpeer_progress\x18\x14 \x03(\x0b\x32\x18.fedflow.v1.PeerProgressB\x0c\n\n_exit_codeB\x10\n\x0e_current_epochB\x0e\n\x0c_total_epoch\"\x89\x01\n\x08Snapshot\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12*\n\x08template\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\x17\n\x0fhyper_parameter\x18\x04 \x03(\t\x12\x13\n\x0b\x65nable_smpc\x18\x05 \x01(\x08\"\x86\x03\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12%\n\x06status\x18\x04 \x01(\x0e\x32\x15.fedflow.v1.RunStatus\x12\x0f\n\x07message\x18\x05 \x01(\t\x12&\n\x08snapshot\x18\x06 \x01(\x0b\x32\x14.fedflow.v1.Snapshot\x12(\n\nparty_runs\x18\x07 \x03(\x0b\x32\x14.fedflow.v1.PartyRun\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x08retry_of\x18\n \x01(\tH\x00\x88\x01\x01\x12,\n\x08retry_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0crequested_by\x18\x0c \x01(\tB\x0b\n\t_retry_of\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\".\n\x0eGetRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.fedflow.v1.Run\"\\\n\x0fListRunsRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\x04page\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x03 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"D\n\x10ListRunsResponse\x12\x1d\n\x04runs\x18\x01 \x03(\x0b\x32\x0f.fedflow.v1.Run\x12\x11\n\trun_count\x18\x02 \x01(\x03*\xd2\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATUS_STARTED\x10\x01\x12\x16\n\x12RUN_STATUS_PENDING\x10\x02\x12\x16\n\x12RUN_STATUS_RUNNING\x10\x03\x12\x18\n\x14RUN_STATUS_SUCCEEDED\x10\x04\x12\x15\n\x11RUN_STATUS_FAILED\x10\x05\x12\x16\n\x12RUN_STATUS_UNKNOWN\x10\x06\x12\x18\n\x14RUN_STATUS_CANCELLED\x10\x07*\xd5\x02\n\rPartyRunState\x12\x1f\n\x1bPARTY_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARTY_RUN_STATE_PENDING\x10\x01\x12\x1d\n\x19PARTY_RUN_STATE_PREPARING\x10\x02\x12\x1c\n\x18PARTY_RUN_STATE_PREPARED\x10\x03\x12\x1d\n\x19PARTY_RUN_STATE_LAUNCHING\x10\x04\x12\x1b\n\x17PARTY_RUN_STATE_RUNNING\x10\x05\x12\x1d\n\x19PARTY_RUN_STATE_SUCCEEDED\x10\x06\x12\x1a\n\x16PARTY_RUN_STATE_FAILED\x10\x07\x12\x1b\n\x17PARTY_RUN_STATE_STOPPED\x10\x08\x12\x1b\n\x17PARTY_RUN_STATE_REFUSED\x10\t\x12\x18\n\x14PARTY_RUN_STATE_LOST\x10\n*b\n\x07\x44\x65sired\x12\x17\n\x13\x44\x45SIRED_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45SIRED_PREPARED\x10\x01\x12\x13\n\x0f\x44\x45SIRED_RUNNING\x10\x02\x12\x13\n\x0f\x44\x45SIRED_STOPPED\x10\x03\x32\x8d\x01\n\nRunService\x12<\n\x03Get\x12\x19.fedflow.v1.GetRunRequest\x1a\x1a.fedflow.v1.GetRunResponse\x12\x41\n\x04List\x12\x1b.fedflow.v1.ListRunsRequest\x1a\x1c.fedflow.v1.ListRunsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flow_wire.runs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTATUS']._serialized_start=1375
-  _globals['_RUNSTATUS']._serialized_end=1585
-  _globals['_PARTYRUNSTATE']._serialized_start=1588
-  _globals['_PARTYRUNSTATE']._serialized_end=1929
-  _globals['_DESIRED']._serialized_start=1931
-  _globals['_DESIRED']._serialized_end=2029
-  _globals['_PARTYRUN']._serialized_start=97
-  _globals['_PARTYRUN']._serialized_end=594
-  _globals['_SNAPSHOT']._serialized_start=597
-  _globals['_SNAPSHOT']._serialized_end=734
-  _globals['_RUN']._serialized_start=737
-  _globals['_RUN']._serialized_end=1127
-  _globals['_GETRUNREQUEST']._serialized_start=1129
-  _globals['_GETRUNREQUEST']._serialized_end=1160
-  _globals['_GETRUNRESPONSE']._serialized_start=1162
-  _globals['_GETRUNRESPONSE']._serialized_end=1208
-  _globals['_LISTRUNSREQUEST']._serialized_start=1210
-  _globals['_LISTRUNSREQUEST']._serialized_end=1302
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1304
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1372
-  _globals['_RUNSERVICE']._serialized_start=2032
-  _globals['_RUNSERVICE']._serialized_end=2173
+  _globals['_RUNSTATUS']._serialized_start=1747
+  _globals['_RUNSTATUS']._serialized_end=1957
+  _globals['_PARTYRUNSTATE']._serialized_start=1960
+  _globals['_PARTYRUNSTATE']._serialized_end=2301
+  _globals['_DESIRED']._serialized_start=2303
+  _globals['_DESIRED']._serialized_end=2401
+  _globals['_TRAFFIC']._serialized_start=96
+  _globals['_TRAFFIC']._serialized_end=184
+  _globals['_PEERPROGRESS']._serialized_start=187
+  _globals['_PEERPROGRESS']._serialized_end=344
+  _globals['_PARTYRUN']._serialized_start=347
+  _globals['_PARTYRUN']._serialized_end=966
+  _globals['_SNAPSHOT']._serialized_start=969
+  _globals['_SNAPSHOT']._serialized_end=1106
+  _globals['_RUN']._serialized_start=1109
+  _globals['_RUN']._serialized_end=1499
+  _globals['_GETRUNREQUEST']._serialized_start=1501
+  _globals['_GETRUNREQUEST']._serialized_end=1532
+  _globals['_GETRUNRESPONSE']._serialized_start=1534
+  _globals['_GETRUNRESPONSE']._serialized_end=1580
+  _globals['_LISTRUNSREQUEST']._serialized_start=1582
+  _globals['_LISTRUNSREQUEST']._serialized_end=1674
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1676
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1744
+  _globals['_RUNSERVICE']._serialized_start=2404
+  _globals['_RUNSERVICE']._serialized_end=2545
 # @@protoc_insertion_point(module_scope)

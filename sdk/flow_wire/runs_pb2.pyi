@@ -66,8 +66,34 @@ DESIRED_PREPARED: Desired
 DESIRED_RUNNING: Desired
 DESIRED_STOPPED: Desired
 
+class Traffic(_message.Message):
+    __slots__ = ("peer", "sent_bytes", "received_bytes", "connections")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    sent_bytes: int
+    received_bytes: int
+    connections: int
+    def __init__(self, peer: _Optional[str] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., connections: _Optional[int] = ...) -> None: ...
+
+class PeerProgress(_message.Message):
+    __slots__ = ("federated_id", "ready", "complete", "current_epoch", "total_epoch")
+    FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    federated_id: str
+    ready: bool
+    complete: bool
+    current_epoch: int
+    total_epoch: int
+    def __init__(self, federated_id: _Optional[str] = ..., ready: _Optional[bool] = ..., complete: _Optional[bool] = ..., current_epoch: _Optional[int] = ..., total_epoch: _Optional[int] = ...) -> None: ...
+
 class PartyRun(_message.Message):
-    __slots__ = ("party_run_id", "run_id", "federated_id", "rank", "federated_data", "desired", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "started_at", "finished_at", "current_epoch", "total_epoch", "note")
+    __slots__ = ("party_run_id", "run_id", "federated_id", "rank", "federated_data", "desired", "state", "reason", "message", "exit_code", "gpu_ids", "image_digest", "started_at", "finished_at", "current_epoch", "total_epoch", "note", "role", "traffic", "peer_progress")
     PARTY_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     FEDERATED_ID_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +111,9 @@ class PartyRun(_message.Message):
     CURRENT_EPOCH_FIELD_NUMBER: _ClassVar[int]
     TOTAL_EPOCH_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    TRAFFIC_FIELD_NUMBER: _ClassVar[int]
+    PEER_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     party_run_id: str
     run_id: str
     federated_id: str
@@ -102,7 +131,10 @@ class PartyRun(_message.Message):
     current_epoch: int
     total_epoch: int
     note: str
-    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., federated_data: _Optional[str] = ..., desired: _Optional[_Union[Desired, str]] = ..., state: _Optional[_Union[PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_epoch: _Optional[int] = ..., total_epoch: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
+    role: _templates_pb2.RunRole
+    traffic: _containers.RepeatedCompositeFieldContainer[Traffic]
+    peer_progress: _containers.RepeatedCompositeFieldContainer[PeerProgress]
+    def __init__(self, party_run_id: _Optional[str] = ..., run_id: _Optional[str] = ..., federated_id: _Optional[str] = ..., rank: _Optional[int] = ..., federated_data: _Optional[str] = ..., desired: _Optional[_Union[Desired, str]] = ..., state: _Optional[_Union[PartyRunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., gpu_ids: _Optional[_Iterable[str]] = ..., image_digest: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_epoch: _Optional[int] = ..., total_epoch: _Optional[int] = ..., note: _Optional[str] = ..., role: _Optional[_Union[_templates_pb2.RunRole, str]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., peer_progress: _Optional[_Iterable[_Union[PeerProgress, _Mapping]]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("template_id", "template", "epochs", "hyper_parameter", "enable_smpc")

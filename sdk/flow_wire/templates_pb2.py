@@ -26,17 +26,25 @@ from flow_wire import common_pb2 as flow__wire_dot_common__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66low_wire/templates.proto\x12\nfedflow.v1\x1a\x16\x66low_wire/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"E\n\nGpuRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x12\n\ndevice_ids\x18\x02 \x03(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\"\xbb\x01\n\tResources\x12\x11\n\x04\x63pus\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cmemory_bytes\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\x04pids\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x16\n\tshm_bytes\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12$\n\x04gpus\x18\x05 \x01(\x0b\x32\x16.fedflow.v1.GpuRequestB\x07\n\x05_cpusB\x0f\n\r_memory_bytesB\x07\n\x05_pidsB\x0c\n\n_shm_bytes\"*\n\x05Mount\x12\x11\n\tdata_name\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\":\n\x0cOnDisconnect\x12\x19\n\x0cstop_after_s\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_stop_after_s\"a\n\x0bRetryPolicy\x12\x13\n\x0bmax_retries\x18\x01 \x01(\x05\x12\x16\n\tbackoff_s\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\x0fon_nonzero_exit\x18\x03 \x01(\x08\x42\x0c\n\n_backoff_s\"\x9f\x05\n\x0cTemplateSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\timage_url\x18\x02 \x01(\t\x12\x0f\n\x07workdir\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x03(\t\x12\x0e\n\x06remark\x18\x05 \x01(\t\x12/\n\x0fhyper_parameter\x18\x06 \x01(\x0b\x32\x16.fedflow.v1.StringList\x12(\n\tresources\x18\x07 \x01(\x0b\x32\x15.fedflow.v1.Resources\x12.\n\x03\x65nv\x18\x08 \x03(\x0b\x32!.fedflow.v1.TemplateSpec.EnvEntry\x12!\n\x06mounts\x18\t \x03(\x0b\x32\x11.fedflow.v1.Mount\x12\x0c\n\x04user\x18\n \x01(\t\x12)\n\x07network\x18\x0b \x01(\x0e\x32\x13.fedflow.v1.NetworkH\x00\x88\x01\x01\x12\x1d\n\x10start_deadline_s\x18\x0c \x01(\x05H\x01\x88\x01\x01\x12\x1f\n\x12prepare_deadline_s\x18\r \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0cstop_grace_s\x18\x0e \x01(\x05H\x03\x88\x01\x01\x12\x1a\n\rrun_timeout_s\x18\x0f \x01(\x05H\x04\x88\x01\x01\x12/\n\ron_disconnect\x18\x10 \x01(\x0b\x32\x18.fedflow.v1.OnDisconnect\x12&\n\x05retry\x18\x11 \x01(\x0b\x32\x17.fedflow.v1.RetryPolicy\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\n\n\x08_networkB\x13\n\x11_start_deadline_sB\x15\n\x13_prepare_deadline_sB\x0f\n\r_stop_grace_sB\x10\n\x0e_run_timeout_s\"\xb8\x01\n\x08Template\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bmodify_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x05 \x01(\t\"?\n\x15\x43reateTemplateRequest\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\"-\n\x16\x43reateTemplateResponse\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\"T\n\x15UpdateTemplateRequest\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\"\x18\n\x16UpdateTemplateResponse\")\n\x12GetTemplateRequest\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\"=\n\x13GetTemplateResponse\x12&\n\x08template\x18\x01 \x01(\x0b\x32\x14.fedflow.v1.Template\"a\n\x14ListTemplatesRequest\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\x11\n\x04page\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x03 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"X\n\x15ListTemplatesResponse\x12\'\n\ttemplates\x18\x01 \x03(\x0b\x32\x14.fedflow.v1.Template\x12\x16\n\x0etemplate_count\x18\x02 \x01(\x03\",\n\x15\x44\x65leteTemplateRequest\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteTemplateResponse*H\n\x07Network\x12\x17\n\x13NETWORK_UNSPECIFIED\x10\x00\x12\x10\n\x0cNETWORK_NONE\x10\x01\x12\x12\n\x0eNETWORK_BRIDGE\x10\x02\x32\x99\x03\n\x0fTemplateService\x12O\n\x06\x43reate\x12!.fedflow.v1.CreateTemplateRequest\x1a\".fedflow.v1.CreateTemplateResponse\x12O\n\x06Update\x12!.fedflow.v1.UpdateTemplateRequest\x1a\".fedflow.v1.UpdateTemplateResponse\x12\x46\n\x03Get\x12\x1e.fedflow.v1.GetTemplateRequest\x1a\x1f.fedflow.v1.GetTemplateResponse\x12K\n\x04List\x12 .fedflow.v1.ListTemplatesRequest\x1a!.fedflow.v1.ListTemplatesResponse\x12O\n\x06\x44\x65lete\x12!.fedflow.v1.DeleteTemplateRequest\x1a\".fedflow.v1.DeleteTemplateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66low_wire/templates.proto\x12\nfedflow.v1\x1a\x16\x66low_wire/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"E\n\nGpuRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x12\n\ndevice_ids\x18\x02 \x03(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\"\xbb\x01\n\tResources\x12\x11\n\x04\x63pus\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cmemory_bytes\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\x04pids\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x16\n\tshm_bytes\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12$\n\x04gpus\x18\x05 \x01(\x0b\x32\x16.fedflow.v1.GpuRequestB\x07\n\x05_cpusB\x0f\n\r_memory_bytesB\x07\n\x05_pidsB\x0c\n\n_shm_bytes\"*\n\x05Mount\x12\x11\n\tdata_name\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\":\n\x0cOnDisconnect\x12\x19\n\x0cstop_after_s\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_stop_after_s\"a\n\x0bRetryPolicy\x12\x13\n\x0bmax_retries\x18\x01 \x01(\x05\x12\x16\n\tbackoff_s\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\x0fon_nonzero_exit\x18\x03 \x01(\x08\x42\x0c\n\n_backoff_s\"(\n\tPortRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x05\x12\x0c\n\x04last\x18\x02 \x01(\x05\"\x96\x02\n\x0b\x43oordinator\x12\x11\n\timage_url\x18\x01 \x01(\t\x12\x0f\n\x07workdir\x18\x02 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12-\n\x03\x65nv\x18\x04 \x03(\x0b\x32 .fedflow.v1.Coordinator.EnvEntry\x12(\n\tresources\x18\x05 \x01(\x0b\x32\x15.fedflow.v1.Resources\x12\r\n\x05ports\x18\x06 \x03(\x05\x12\r\n\x05party\x18\x07 \x01(\t\x12\x1e\n\x04\x65nds\x18\x08 \x01(\x0e\x32\x10.fedflow.v1.Ends\x12\x0f\n\x07\x64\x65\x63ides\x18\t \x01(\x08\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe5\x06\n\x0cTemplateSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\timage_url\x18\x02 \x01(\t\x12\x0f\n\x07workdir\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x03(\t\x12\x0e\n\x06remark\x18\x05 \x01(\t\x12/\n\x0fhyper_parameter\x18\x06 \x01(\x0b\x32\x16.fedflow.v1.StringList\x12(\n\tresources\x18\x07 \x01(\x0b\x32\x15.fedflow.v1.Resources\x12.\n\x03\x65nv\x18\x08 \x03(\x0b\x32!.fedflow.v1.TemplateSpec.EnvEntry\x12!\n\x06mounts\x18\t \x03(\x0b\x32\x11.fedflow.v1.Mount\x12\x0c\n\x04user\x18\n \x01(\t\x12)\n\x07network\x18\x0b \x01(\x0e\x32\x13.fedflow.v1.NetworkH\x00\x88\x01\x01\x12\x1d\n\x10start_deadline_s\x18\x0c \x01(\x05H\x01\x88\x01\x01\x12\x1f\n\x12prepare_deadline_s\x18\r \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0cstop_grace_s\x18\x0e \x01(\x05H\x03\x88\x01\x01\x12\x1a\n\rrun_timeout_s\x18\x0f \x01(\x05H\x04\x88\x01\x01\x12/\n\ron_disconnect\x18\x10 \x01(\x0b\x32\x18.fedflow.v1.OnDisconnect\x12&\n\x05retry\x18\x11 \x01(\x0b\x32\x17.fedflow.v1.RetryPolicy\x12,\n\x0b\x63oordinator\x18\x12 \x01(\x0b\x32\x17.fedflow.v1.Coordinator\x12#\n\x04mesh\x18\x13 \x03(\x0b\x32\x15.fedflow.v1.PortRange\x12\x1e\n\x11\x63onnect_timeout_s\x18\x14 \x01(\x05H\x05\x88\x01\x01\x12-\n\tframework\x18\x15 \x01(\x0e\x32\x15.fedflow.v1.FrameworkH\x06\x88\x01\x01\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\n\n\x08_networkB\x13\n\x11_start_deadline_sB\x15\n\x13_prepare_deadline_sB\x0f\n\r_stop_grace_sB\x10\n\x0e_run_timeout_sB\x14\n\x12_connect_timeout_sB\x0c\n\n_framework\"\xb8\x01\n\x08Template\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bmodify_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x05 \x01(\t\"?\n\x15\x43reateTemplateRequest\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\"-\n\x16\x43reateTemplateResponse\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\"T\n\x15UpdateTemplateRequest\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x18.fedflow.v1.TemplateSpec\"\x18\n\x16UpdateTemplateResponse\")\n\x12GetTemplateRequest\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\"=\n\x13GetTemplateResponse\x12&\n\x08template\x18\x01 \x01(\x0b\x32\x14.fedflow.v1.Template\"a\n\x14ListTemplatesRequest\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\x11\n\x04page\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x03 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"X\n\x15ListTemplatesResponse\x12\'\n\ttemplates\x18\x01 \x03(\x0b\x32\x14.fedflow.v1.Template\x12\x16\n\x0etemplate_count\x18\x02 \x01(\x03\",\n\x15\x44\x65leteTemplateRequest\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteTemplateResponse*H\n\x07Network\x12\x17\n\x13NETWORK_UNSPECIFIED\x10\x00\x12\x10\n\x0cNETWORK_NONE\x10\x01\x12\x12\n\x0eNETWORK_BRIDGE\x10\x02*Q\n\x07RunRole\x12\x18\n\x14RUN_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eRUN_ROLE_PARTY\x10\x01\x12\x18\n\x14RUN_ROLE_COORDINATOR\x10\x02*H\n\x04\x45nds\x12\x14\n\x10\x45NDS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NDS_AFTER_PARTIES\x10\x01\x12\x12\n\x0e\x45NDS_BY_ITSELF\x10\x02*S\n\tFramework\x12\x19\n\x15\x46RAMEWORK_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46RAMEWORK_NONE\x10\x01\x12\x17\n\x13\x46RAMEWORK_IFLEARNER\x10\x02\x32\x99\x03\n\x0fTemplateService\x12O\n\x06\x43reate\x12!.fedflow.v1.CreateTemplateRequest\x1a\".fedflow.v1.CreateTemplateResponse\x12O\n\x06Update\x12!.fedflow.v1.UpdateTemplateRequest\x1a\".fedflow.v1.UpdateTemplateResponse\x12\x46\n\x03Get\x12\x1e.fedflow.v1.GetTemplateRequest\x1a\x1f.fedflow.v1.GetTemplateResponse\x12K\n\x04List\x12 .fedflow.v1.ListTemplatesRequest\x1a!.fedflow.v1.ListTemplatesResponse\x12O\n\x06\x44\x65lete\x12!.fedflow.v1.DeleteTemplateRequest\x1a\".fedflow.v1.DeleteTemplateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flow_wire.templates_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_COORDINATOR_ENVENTRY']._loaded_options = None
+  _globals['_COORDINATOR_ENVENTRY']._serialized_options = b'8\001'
   _globals['_TEMPLATESPEC_ENVENTRY']._loaded_options = None
   _globals['_TEMPLATESPEC_ENVENTRY']._serialized_options = b'8\001'
-  _globals['_NETWORK']._serialized_start=2014
-  _globals['_NETWORK']._serialized_end=2086
+  _globals['_NETWORK']._serialized_start=2535
+  _globals['_NETWORK']._serialized_end=2607
+  _globals['_RUNROLE']._serialized_start=2609
+  _globals['_RUNROLE']._serialized_end=2690
+  _globals['_ENDS']._serialized_start=2692
+  _globals['_ENDS']._serialized_end=2764
+  _globals['_FRAMEWORK']._serialized_start=2766
+  _globals['_FRAMEWORK']._serialized_end=2849
   _globals['_GPUREQUEST']._serialized_start=98
   _globals['_GPUREQUEST']._serialized_end=167
   _globals['_RESOURCES']._serialized_start=170
@@ -47,32 +55,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ONDISCONNECT']._serialized_end=461
   _globals['_RETRYPOLICY']._serialized_start=463
   _globals['_RETRYPOLICY']._serialized_end=560
-  _globals['_TEMPLATESPEC']._serialized_start=563
-  _globals['_TEMPLATESPEC']._serialized_end=1234
-  _globals['_TEMPLATESPEC_ENVENTRY']._serialized_start=1101
-  _globals['_TEMPLATESPEC_ENVENTRY']._serialized_end=1143
-  _globals['_TEMPLATE']._serialized_start=1237
-  _globals['_TEMPLATE']._serialized_end=1421
-  _globals['_CREATETEMPLATEREQUEST']._serialized_start=1423
-  _globals['_CREATETEMPLATEREQUEST']._serialized_end=1486
-  _globals['_CREATETEMPLATERESPONSE']._serialized_start=1488
-  _globals['_CREATETEMPLATERESPONSE']._serialized_end=1533
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=1535
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=1619
-  _globals['_UPDATETEMPLATERESPONSE']._serialized_start=1621
-  _globals['_UPDATETEMPLATERESPONSE']._serialized_end=1645
-  _globals['_GETTEMPLATEREQUEST']._serialized_start=1647
-  _globals['_GETTEMPLATEREQUEST']._serialized_end=1688
-  _globals['_GETTEMPLATERESPONSE']._serialized_start=1690
-  _globals['_GETTEMPLATERESPONSE']._serialized_end=1751
-  _globals['_LISTTEMPLATESREQUEST']._serialized_start=1753
-  _globals['_LISTTEMPLATESREQUEST']._serialized_end=1850
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=1852
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=1940
-  _globals['_DELETETEMPLATEREQUEST']._serialized_start=1942
-  _globals['_DELETETEMPLATEREQUEST']._serialized_end=1986
-  _globals['_DELETETEMPLATERESPONSE']._serialized_start=1988
-  _globals['_DELETETEMPLATERESPONSE']._serialized_end=2012
-  _globals['_TEMPLATESERVICE']._serialized_start=2089
-  _globals['_TEMPLATESERVICE']._serialized_end=2498
+  _globals['_PORTRANGE']._serialized_start=562
+  _globals['_PORTRANGE']._serialized_end=602
+  _globals['_COORDINATOR']._serialized_start=605
+  _globals['_COORDINATOR']._serialized_end=883
+  _globals['_COORDINATOR_ENVENTRY']._serialized_start=841
+  _globals['_COORDINATOR_ENVENTRY']._serialized_end=883
+  _globals['_TEMPLATESPEC']._serialized_start=886
+  _globals['_TEMPLATESPEC']._serialized_end=1755
+  _globals['_TEMPLATESPEC_ENVENTRY']._serialized_start=841
+  _globals['_TEMPLATESPEC_ENVENTRY']._serialized_end=883
+  _globals['_TEMPLATE']._serialized_start=1758
+  _globals['_TEMPLATE']._serialized_end=1942
+  _globals['_CREATETEMPLATEREQUEST']._serialized_start=1944
+  _globals['_CREATETEMPLATEREQUEST']._serialized_end=2007
+  _globals['_CREATETEMPLATERESPONSE']._serialized_start=2009
+  _globals['_CREATETEMPLATERESPONSE']._serialized_end=2054
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=2056
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=2140
+  _globals['_UPDATETEMPLATERESPONSE']._serialized_start=2142
+  _globals['_UPDATETEMPLATERESPONSE']._serialized_end=2166
+  _globals['_GETTEMPLATEREQUEST']._serialized_start=2168
+  _globals['_GETTEMPLATEREQUEST']._serialized_end=2209
+  _globals['_GETTEMPLATERESPONSE']._serialized_start=2211
+  _globals['_GETTEMPLATERESPONSE']._serialized_end=2272
+  _globals['_LISTTEMPLATESREQUEST']._serialized_start=2274
+  _globals['_LISTTEMPLATESREQUEST']._serialized_end=2371
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=2373
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=2461
+  _globals['_DELETETEMPLATEREQUEST']._serialized_start=2463
+  _globals['_DELETETEMPLATEREQUEST']._serialized_end=2507
+  _globals['_DELETETEMPLATERESPONSE']._serialized_start=2509
+  _globals['_DELETETEMPLATERESPONSE']._serialized_end=2533
+  _globals['_TEMPLATESERVICE']._serialized_start=2852
+  _globals['_TEMPLATESERVICE']._serialized_end=3261
 # @@protoc_insertion_point(module_scope)

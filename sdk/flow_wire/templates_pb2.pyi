@@ -16,9 +16,36 @@ class Network(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NETWORK_UNSPECIFIED: _ClassVar[Network]
     NETWORK_NONE: _ClassVar[Network]
     NETWORK_BRIDGE: _ClassVar[Network]
+
+class RunRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RUN_ROLE_UNSPECIFIED: _ClassVar[RunRole]
+    RUN_ROLE_PARTY: _ClassVar[RunRole]
+    RUN_ROLE_COORDINATOR: _ClassVar[RunRole]
+
+class Ends(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENDS_UNSPECIFIED: _ClassVar[Ends]
+    ENDS_AFTER_PARTIES: _ClassVar[Ends]
+    ENDS_BY_ITSELF: _ClassVar[Ends]
+
+class Framework(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FRAMEWORK_UNSPECIFIED: _ClassVar[Framework]
+    FRAMEWORK_NONE: _ClassVar[Framework]
+    FRAMEWORK_IFLEARNER: _ClassVar[Framework]
 NETWORK_UNSPECIFIED: Network
 NETWORK_NONE: Network
 NETWORK_BRIDGE: Network
+RUN_ROLE_UNSPECIFIED: RunRole
+RUN_ROLE_PARTY: RunRole
+RUN_ROLE_COORDINATOR: RunRole
+ENDS_UNSPECIFIED: Ends
+ENDS_AFTER_PARTIES: Ends
+ENDS_BY_ITSELF: Ends
+FRAMEWORK_UNSPECIFIED: Framework
+FRAMEWORK_NONE: Framework
+FRAMEWORK_IFLEARNER: Framework
 
 class GpuRequest(_message.Message):
     __slots__ = ("count", "device_ids", "capabilities")
@@ -68,8 +95,45 @@ class RetryPolicy(_message.Message):
     on_nonzero_exit: bool
     def __init__(self, max_retries: _Optional[int] = ..., backoff_s: _Optional[int] = ..., on_nonzero_exit: _Optional[bool] = ...) -> None: ...
 
+class PortRange(_message.Message):
+    __slots__ = ("first", "last")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+
+class Coordinator(_message.Message):
+    __slots__ = ("image_url", "workdir", "command", "env", "resources", "ports", "party", "ends", "decides")
+    class EnvEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    IMAGE_URL_FIELD_NUMBER: _ClassVar[int]
+    WORKDIR_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    DECIDES_FIELD_NUMBER: _ClassVar[int]
+    image_url: str
+    workdir: str
+    command: _containers.RepeatedScalarFieldContainer[str]
+    env: _containers.ScalarMap[str, str]
+    resources: Resources
+    ports: _containers.RepeatedScalarFieldContainer[int]
+    party: str
+    ends: Ends
+    decides: bool
+    def __init__(self, image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., ports: _Optional[_Iterable[int]] = ..., party: _Optional[str] = ..., ends: _Optional[_Union[Ends, str]] = ..., decides: _Optional[bool] = ...) -> None: ...
+
 class TemplateSpec(_message.Message):
-    __slots__ = ("name", "image_url", "workdir", "command", "remark", "hyper_parameter", "resources", "env", "mounts", "user", "network", "start_deadline_s", "prepare_deadline_s", "stop_grace_s", "run_timeout_s", "on_disconnect", "retry")
+    __slots__ = ("name", "image_url", "workdir", "command", "remark", "hyper_parameter", "resources", "env", "mounts", "user", "network", "start_deadline_s", "prepare_deadline_s", "stop_grace_s", "run_timeout_s", "on_disconnect", "retry", "coordinator", "mesh", "connect_timeout_s", "framework")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +158,10 @@ class TemplateSpec(_message.Message):
     RUN_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     ON_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     RETRY_FIELD_NUMBER: _ClassVar[int]
+    COORDINATOR_FIELD_NUMBER: _ClassVar[int]
+    MESH_FIELD_NUMBER: _ClassVar[int]
+    CONNECT_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     name: str
     image_url: str
     workdir: str
@@ -111,7 +179,11 @@ class TemplateSpec(_message.Message):
     run_timeout_s: int
     on_disconnect: OnDisconnect
     retry: RetryPolicy
-    def __init__(self, name: _Optional[str] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., remark: _Optional[str] = ..., hyper_parameter: _Optional[_Union[_common_pb2.StringList, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[Network, str]] = ..., start_deadline_s: _Optional[int] = ..., prepare_deadline_s: _Optional[int] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[OnDisconnect, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ...) -> None: ...
+    coordinator: Coordinator
+    mesh: _containers.RepeatedCompositeFieldContainer[PortRange]
+    connect_timeout_s: int
+    framework: Framework
+    def __init__(self, name: _Optional[str] = ..., image_url: _Optional[str] = ..., workdir: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., remark: _Optional[str] = ..., hyper_parameter: _Optional[_Union[_common_pb2.StringList, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., user: _Optional[str] = ..., network: _Optional[_Union[Network, str]] = ..., start_deadline_s: _Optional[int] = ..., prepare_deadline_s: _Optional[int] = ..., stop_grace_s: _Optional[int] = ..., run_timeout_s: _Optional[int] = ..., on_disconnect: _Optional[_Union[OnDisconnect, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., coordinator: _Optional[_Union[Coordinator, _Mapping]] = ..., mesh: _Optional[_Iterable[_Union[PortRange, _Mapping]]] = ..., connect_timeout_s: _Optional[int] = ..., framework: _Optional[_Union[Framework, str]] = ...) -> None: ...
 
 class Template(_message.Message):
     __slots__ = ("template_id", "spec", "create_time", "modify_time", "owner")

@@ -5,13 +5,8 @@ from dataclasses import replace
 import pytest
 
 from flow_contract.errors import InvalidArgument, ret_code
-from flow_contract.templates import (
-    GpuRequest,
-    Mount,
-    Resources,
-    TemplateSpec,
-    check_template,
-)
+from flow_contract.template_checks import check_template
+from flow_contract.templates import GpuRequest, Mount, Resources, TemplateSpec
 
 PLAIN = TemplateSpec(name="digits", image_url="fedflow/digits:1")
 

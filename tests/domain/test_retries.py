@@ -6,7 +6,8 @@ import pytest
 
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.reasons import INFRASTRUCTURE, Reason
-from flow_contract.templates import MAX_DEADLINE_S, RetryPolicy
+from flow_contract.template_checks import MAX_DEADLINE_S
+from flow_contract.templates import RetryPolicy
 from flow_server.domain.retries import WORKLOAD, End, announcement, retry_after_s
 
 S = PartyRunState

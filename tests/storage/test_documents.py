@@ -4,10 +4,12 @@ from dataclasses import fields
 
 import pytest
 
+from flow_contract.coordination import Framework, PortRange
 from flow_contract.parties import Inventory
 from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData
 from flow_contract.templates import (
+    Coordinator,
     GpuRequest,
     Mount,
     OnDisconnect,
@@ -33,6 +35,10 @@ _FULL = TemplateSpec(
     run_timeout_s=5,
     on_disconnect=OnDisconnect(stop_after_s=3),
     retry=RetryPolicy(max_retries=4),
+    coordinator=Coordinator(command=("c",), ports=(7,), resources=Resources(cpus=2), decides=True),
+    mesh=(PortRange(first=1, last=2),),
+    connect_timeout_s=6,
+    framework=Framework.IFLEARNER,
 )
 _PAIRS = {
     "template": (_FULL, documents.from_template_spec, documents.to_template_spec),
@@ -48,7 +54,9 @@ _PAIRS = {
         documents.to_snapshot,
     ),
     "inventory": (
-        Inventory(runtime="r", agent_version="1", gpu_ids=("a",), data_names=("d",)),
+        Inventory(
+            runtime="r", agent_version="1", gpu_ids=("a",), data_names=("d",), coordinates=True
+        ),
         documents.from_inventory,
         documents.to_inventory,
     ),

@@ -7,12 +7,22 @@ from hypothesis import strategies as st
 from flow_contract.access import Right, Role
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_contract.audit import Act, AuditEntry, Outcome
+from flow_contract.coordination import (
+    Ends,
+    Framework,
+    Peer,
+    PeerProgress,
+    PortRange,
+    RunRole,
+    Traffic,
+)
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
 from flow_contract.parties import Inventory, Party
 from flow_contract.reasons import Reason
 from flow_contract.runs import PartyRun, Run, Snapshot
 from flow_contract.tasks import PartyData, StartParameters, Task, TaskSpec
 from flow_contract.templates import (
+    Coordinator,
     GpuRequest,
     Mount,
     Network,
@@ -22,6 +32,7 @@ from flow_contract.templates import (
     Template,
     TemplateSpec,
 )
+from flow_contract.tunnels import Offer, Ticket
 from flow_contract.users import ApiToken, User
 
 text = st.text(max_size=12)
@@ -54,6 +65,57 @@ resources = st.builds(
 )
 mounts = st.lists(st.builds(Mount, data_name=text, target=text), max_size=3).map(tuple)
 on_disconnects = st.builds(OnDisconnect, stop_after_s=maybe(int32))
+port_ranges = st.builds(PortRange, first=int32, last=int32)
+meshes = st.lists(port_ranges, max_size=3).map(tuple)
+ports = st.lists(int32, max_size=3).map(tuple)
+coordinators = st.builds(
+    Coordinator,
+    image_url=text,
+    workdir=text,
+    command=texts,
+    env=env,
+    resources=resources,
+    ports=ports,
+    party=text,
+    ends=st.sampled_from(Ends),
+    decides=st.booleans(),
+)
+peers = st.builds(
+    Peer,
+    name=text,
+    federated_id=text,
+    party_run_id=text,
+    rank=int32,
+    role=st.sampled_from(RunRole),
+)
+traffics = st.builds(Traffic, peer=text, sent_bytes=int64, received_bytes=int64, connections=int64)
+peer_progresses = st.builds(
+    PeerProgress,
+    federated_id=text,
+    ready=st.booleans(),
+    complete=st.booleans(),
+    current_epoch=maybe(int32),
+    total_epoch=maybe(int32),
+)
+_between = {
+    "traffic": st.lists(traffics, max_size=2).map(tuple),
+    "peer_progress": st.lists(peer_progresses, max_size=2).map(tuple),
+}
+tickets = st.builds(
+    Ticket,
+    tunnel_id=st.binary(max_size=16),
+    secret=st.binary(max_size=32),
+    relay_address=text,
+    direct_address=text,
+)
+offers = st.builds(
+    Offer,
+    ticket=tickets,
+    party_run_id=text,
+    peer_party_run_id=text,
+    peer_federated_id=text,
+    port=int32,
+)
 template_specs = st.builds(
     TemplateSpec,
     name=text,
@@ -73,6 +135,10 @@ template_specs = st.builds(
     run_timeout_s=maybe(int32),
     on_disconnect=on_disconnects,
     retry=st.builds(RetryPolicy, max_retries=int32, backoff_s=int32, on_nonzero_exit=st.booleans()),
+    coordinator=maybe(coordinators),
+    mesh=meshes,
+    connect_timeout_s=int32,
+    framework=st.sampled_from(Framework),
 )
 templates = st.builds(
     Template,
@@ -102,6 +168,8 @@ party_runs = st.builds(
     current_epoch=maybe(int32),
     total_epoch=maybe(int32),
     note=text,
+    role=st.sampled_from(RunRole),
+    **_between,
 )
 party_run_tuples = st.lists(party_runs, max_size=3).map(tuple)
 snapshots = st.builds(
@@ -167,6 +235,8 @@ inventories = st.builds(
     memory_bytes=int64,
     gpu_ids=texts,
     data_names=texts,
+    coordinates=st.booleans(),
+    direct_address=text,
 )
 parties = st.builds(
     Party,
@@ -206,6 +276,12 @@ workload_specs = st.builds(
     requested_by=text,
     template_id=text,
     template_name=text,
+    role=st.sampled_from(RunRole),
+    peers=st.lists(peers, max_size=3).map(tuple),
+    coordinator_ports=ports,
+    mesh=meshes,
+    connect_timeout_s=int32,
+    framework=st.sampled_from(Framework),
 )
 assignments = st.builds(
     Assignment,
@@ -230,6 +306,7 @@ reports = st.builds(
     current_epoch=maybe(int32),
     total_epoch=maybe(int32),
     note=text,
+    **_between,
 )
 
 users = st.builds(

@@ -15,14 +15,17 @@ from flow_wire import agents_pb2, runs_pb2, tasks_pb2, templates_pb2
 from flow_wire.codec import (
     assignments,
     audit,
+    coordination,
     events,
     logs,
     metrics,
     outputs,
     parties,
+    resources,
     runs,
     tasks,
     templates,
+    tunnels,
     users,
     webhooks,
 )
@@ -31,7 +34,13 @@ from tests.wire import event_strategies, output_strategies, strategies, workload
 PAIRS = {
     "template": (templates, strategies.templates),
     "template_spec": (templates, strategies.template_specs),
-    "resources": (templates, strategies.resources),
+    "coordinator": (coordination, strategies.coordinators),
+    "peer": (coordination, strategies.peers),
+    "traffic": (coordination, strategies.traffics),
+    "peer_progress": (coordination, strategies.peer_progresses),
+    "ticket": (tunnels, strategies.tickets),
+    "offer": (tunnels, strategies.offers),
+    "resources": (resources, strategies.resources),
     "on_disconnect": (templates, strategies.on_disconnects),
     "task": (tasks, strategies.tasks),
     "task_spec": (tasks, strategies.task_specs),
@@ -66,11 +75,12 @@ PAIRS = {
     "party_outputs": (outputs, output_strategies.parties),
 }
 MODULES = (
-    *(assignments, audit, events, logs, metrics, outputs),
-    *(parties, runs, tasks, templates, users, webhooks),
+    *(assignments, audit, coordination, events, logs, metrics, outputs),
+    *(parties, resources, runs, tasks, templates, tunnels, users, webhooks),
 )
 # No message of their own: tested below, or through the messages that hold them.
 PARTS = {"start", "mounts", "string_list", "time", "required_time", "reason", "metric_points"}
+PARTS |= {"mesh", "framework", "run_role"}
 
 generous = [HealthCheck.too_slow, HealthCheck.data_too_large]
 round_trip = settings(max_examples=60, deadline=None, suppress_health_check=generous)

@@ -4,15 +4,28 @@ from collections import OrderedDict
 
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_wire import agents_pb2
+from flow_wire.codec.coordination import (
+    decode_framework,
+    decode_mesh,
+    decode_peer,
+    decode_peer_progress,
+    decode_run_role,
+    decode_traffic,
+    encode_framework,
+    encode_mesh,
+    encode_peer,
+    encode_peer_progress,
+    encode_run_role,
+    encode_traffic,
+)
 from flow_wire.codec.enums import DESIRED, NETWORK, PARTY_RUN_STATE
+from flow_wire.codec.resources import decode_resources, encode_resources
 from flow_wire.codec.runs import decode_reason
 from flow_wire.codec.templates import (
     decode_mounts,
     decode_on_disconnect,
-    decode_resources,
     encode_mounts,
     encode_on_disconnect,
-    encode_resources,
 )
 from flow_wire.codec.times import decode_required_time, decode_time, encode_time
 
@@ -48,6 +61,12 @@ def encode_workload_spec(spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
         requested_by=spec.requested_by,
         template_id=spec.template_id,
         template_name=spec.template_name,
+        role=encode_run_role(spec.role),
+        peers=[encode_peer(peer) for peer in spec.peers],
+        coordinator_ports=spec.coordinator_ports,
+        mesh=encode_mesh(spec.mesh),
+        connect_timeout_s=spec.connect_timeout_s,
+        framework=encode_framework(spec.framework),
     )
 
 
@@ -55,7 +74,7 @@ def decode_workload_spec(wire: agents_pb2.WorkloadSpec) -> WorkloadSpec:
     """Wire to contract.
 
     Raises:
-        InvalidArgument: the network is not a known value.
+        InvalidArgument: an enum value is not known.
     """
     return WorkloadSpec(
         party_run_id=wire.party_run_id,
@@ -83,6 +102,12 @@ def decode_workload_spec(wire: agents_pb2.WorkloadSpec) -> WorkloadSpec:
         requested_by=wire.requested_by,
         template_id=wire.template_id,
         template_name=wire.template_name,
+        role=decode_run_role(wire.role),
+        peers=tuple(decode_peer(peer) for peer in wire.peers),
+        coordinator_ports=tuple(wire.coordinator_ports),
+        mesh=decode_mesh(wire.mesh),
+        connect_timeout_s=wire.connect_timeout_s,
+        framework=decode_framework(wire.framework),
     )
 
 
@@ -157,6 +182,8 @@ def encode_report(report: Report) -> agents_pb2.Report:
         current_epoch=report.current_epoch,
         total_epoch=report.total_epoch,
         note=report.note,
+        traffic=[encode_traffic(each) for each in report.traffic],
+        peer_progress=[encode_peer_progress(each) for each in report.peer_progress],
     )
     encode_time(wire.observed_at, report.observed_at)
     encode_time(wire.started_at, report.started_at)
@@ -185,4 +212,6 @@ def decode_report(wire: agents_pb2.Report) -> Report:
         current_epoch=wire.current_epoch if wire.HasField("current_epoch") else None,
         total_epoch=wire.total_epoch if wire.HasField("total_epoch") else None,
         note=wire.note,
+        traffic=tuple(decode_traffic(each) for each in wire.traffic),
+        peer_progress=tuple(decode_peer_progress(each) for each in wire.peer_progress),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, cast
 
-from flow_contract import access, audit, events, lifecycle, logs, outputs, templates
+from flow_contract import access, audit, coordination, events, lifecycle, logs, outputs, templates
 from flow_contract.errors import InvalidArgument
 from flow_wire import (
     audit_pb2,
@@ -60,6 +60,9 @@ class EnumCodec(Generic[E, W]):
 RUN_STATUS = EnumCodec(lifecycle.RunStatus, runs_pb2.RunStatus, "RUN_STATUS")
 PARTY_RUN_STATE = EnumCodec(lifecycle.PartyRunState, runs_pb2.PartyRunState, "PARTY_RUN_STATE")
 DESIRED = EnumCodec(lifecycle.Desired, runs_pb2.Desired, "DESIRED")
+RUN_ROLE = EnumCodec(coordination.RunRole, templates_pb2.RunRole, "RUN_ROLE")
+ENDS = EnumCodec(coordination.Ends, templates_pb2.Ends, "ENDS")
+FRAMEWORK = EnumCodec(coordination.Framework, templates_pb2.Framework, "FRAMEWORK")
 NETWORK = EnumCodec(templates.Network, templates_pb2.Network, "NETWORK")
 ROLE = EnumCodec(access.Role, users_pb2.Role, "ROLE")
 RIGHT = EnumCodec(access.Right, users_pb2.Right, "RIGHT")

@@ -14,6 +14,8 @@ def encode_inventory(inventory: Inventory) -> parties_pb2.Inventory:
         memory_bytes=inventory.memory_bytes,
         gpu_ids=inventory.gpu_ids,
         data_names=inventory.data_names,
+        coordinates=inventory.coordinates,
+        direct_address=inventory.direct_address,
     )
 
 
@@ -26,6 +28,8 @@ def decode_inventory(wire: parties_pb2.Inventory) -> Inventory:
         memory_bytes=wire.memory_bytes,
         gpu_ids=tuple(wire.gpu_ids),
         data_names=tuple(wire.data_names),
+        coordinates=wire.coordinates,
+        direct_address=wire.direct_address,
     )
 
 

@@ -3,6 +3,14 @@
 from flow_contract.reasons import Reason, known
 from flow_contract.runs import PartyRun, Run, Snapshot
 from flow_wire import runs_pb2
+from flow_wire.codec.coordination import (
+    decode_peer_progress,
+    decode_run_role,
+    decode_traffic,
+    encode_peer_progress,
+    encode_run_role,
+    encode_traffic,
+)
 from flow_wire.codec.enums import DESIRED, PARTY_RUN_STATE, RUN_STATUS
 from flow_wire.codec.templates import decode_template_spec, encode_template_spec
 from flow_wire.codec.times import decode_required_time, decode_time, encode_time
@@ -31,6 +39,9 @@ def encode_party_run(party_run: PartyRun) -> runs_pb2.PartyRun:
         current_epoch=party_run.current_epoch,
         total_epoch=party_run.total_epoch,
         note=party_run.note,
+        role=encode_run_role(party_run.role),
+        traffic=[encode_traffic(each) for each in party_run.traffic],
+        peer_progress=[encode_peer_progress(each) for each in party_run.peer_progress],
     )
     encode_time(wire.started_at, party_run.started_at)
     encode_time(wire.finished_at, party_run.finished_at)
@@ -57,6 +68,9 @@ def decode_party_run(wire: runs_pb2.PartyRun) -> PartyRun:
         current_epoch=wire.current_epoch if wire.HasField("current_epoch") else None,
         total_epoch=wire.total_epoch if wire.HasField("total_epoch") else None,
         note=wire.note,
+        role=decode_run_role(wire.role),
+        traffic=tuple(decode_traffic(each) for each in wire.traffic),
+        peer_progress=tuple(decode_peer_progress(each) for each in wire.peer_progress),
     )
 
 

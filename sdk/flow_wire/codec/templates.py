@@ -1,61 +1,35 @@
 """Templates and resources on the wire."""
 
+from flow_contract.coordination import Framework
 from flow_contract.templates import (
+    DEFAULT_CONNECT_TIMEOUT_S,
     DEFAULT_PREPARE_DEADLINE_S,
     DEFAULT_START_DEADLINE_S,
     DEFAULT_STOP_GRACE_S,
-    GpuRequest,
     Mount,
     Network,
     OnDisconnect,
-    Resources,
     RetryPolicy,
     Template,
     TemplateSpec,
 )
 from flow_wire import agents_pb2, common_pb2, templates_pb2
+from flow_wire.codec.coordination import (
+    decode_coordinator,
+    decode_framework,
+    decode_mesh,
+    encode_coordinator,
+    encode_framework,
+    encode_mesh,
+)
 from flow_wire.codec.enums import NETWORK
+from flow_wire.codec.resources import decode_resources, encode_resources
 from flow_wire.codec.times import decode_required_time, encode_time
 
 
 def encode_string_list(values: tuple[str, ...] | None) -> common_pb2.StringList | None:
     """Return a wire list, None for None."""
     return None if values is None else common_pb2.StringList(values=values)
-
-
-def encode_resources(resources: Resources) -> templates_pb2.Resources:
-    """Contract to wire."""
-    gpus = resources.gpus
-    return templates_pb2.Resources(
-        cpus=resources.cpus,
-        memory_bytes=resources.memory_bytes,
-        pids=resources.pids,
-        shm_bytes=resources.shm_bytes,
-        gpus=None
-        if gpus is None
-        else templates_pb2.GpuRequest(
-            count=gpus.count, device_ids=gpus.device_ids, capabilities=gpus.capabilities
-        ),
-    )
-
-
-def decode_resources(wire: templates_pb2.Resources) -> Resources:
-    """Wire to contract."""
-    return Resources(
-        cpus=wire.cpus if wire.HasField("cpus") else None,
-        memory_bytes=wire.memory_bytes if wire.HasField("memory_bytes") else None,
-        pids=wire.pids if wire.HasField("pids") else None,
-        shm_bytes=wire.shm_bytes if wire.HasField("shm_bytes") else None,
-        gpus=_decode_gpus(wire.gpus) if wire.HasField("gpus") else None,
-    )
-
-
-def _decode_gpus(wire: templates_pb2.GpuRequest) -> GpuRequest:
-    return GpuRequest(
-        count=wire.count,
-        device_ids=tuple(wire.device_ids),
-        capabilities=tuple(wire.capabilities) or ("gpu",),
-    )
 
 
 def encode_mounts(mounts: tuple[Mount, ...]) -> list[templates_pb2.Mount]:
@@ -120,6 +94,12 @@ def encode_template_spec(spec: TemplateSpec) -> templates_pb2.TemplateSpec:
         if spec.on_disconnect == OnDisconnect()
         else encode_on_disconnect(spec.on_disconnect),
         retry=None if spec.retry == RetryPolicy() else _encode_retry(spec.retry),
+        coordinator=None if spec.coordinator is None else encode_coordinator(spec.coordinator),
+        mesh=encode_mesh(spec.mesh),
+        connect_timeout_s=None
+        if spec.connect_timeout_s == DEFAULT_CONNECT_TIMEOUT_S
+        else spec.connect_timeout_s,
+        framework=None if spec.framework is Framework.NONE else encode_framework(spec.framework),
     )
 
 
@@ -127,7 +107,7 @@ def decode_template_spec(wire: templates_pb2.TemplateSpec) -> TemplateSpec:
     """Wire to contract, with the defaults of what is absent.
 
     Raises:
-        InvalidArgument: the network is not a known value.
+        InvalidArgument: an enum value is not known.
     """
     return TemplateSpec(
         name=wire.name,
@@ -155,6 +135,12 @@ def decode_template_spec(wire: templates_pb2.TemplateSpec) -> TemplateSpec:
         run_timeout_s=wire.run_timeout_s if wire.HasField("run_timeout_s") else None,
         on_disconnect=decode_on_disconnect(wire.on_disconnect),
         retry=_decode_retry(wire.retry),
+        coordinator=decode_coordinator(wire.coordinator) if wire.HasField("coordinator") else None,
+        mesh=decode_mesh(wire.mesh),
+        connect_timeout_s=wire.connect_timeout_s
+        if wire.HasField("connect_timeout_s")
+        else DEFAULT_CONNECT_TIMEOUT_S,
+        framework=decode_framework(wire.framework),
     )
 
 

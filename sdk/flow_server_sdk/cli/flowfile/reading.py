@@ -12,7 +12,7 @@ from typing import Any
 
 from flow_contract.errors import InvalidArgument
 from flow_contract.tasks import StartParameters, check_start, check_task
-from flow_contract.templates import check_template
+from flow_contract.template_checks import check_template
 from flow_server_sdk.cli.exits import CommandFailed, Ended, Exit
 from flow_server_sdk.cli.flowfile.fields import FILE, TEMPLATE
 from flow_server_sdk.cli.flowfile.parsing import MAX_BYTES, parse
