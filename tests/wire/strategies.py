@@ -1,121 +1,40 @@
 """Hypothesis strategies for every contract type that crosses the wire."""
 
-from datetime import UTC
-
 from hypothesis import strategies as st
 
 from flow_contract.access import Right, Role
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
 from flow_contract.audit import Act, AuditEntry, Outcome
-from flow_contract.coordination import (
-    Ends,
-    Framework,
-    Peer,
-    PeerProgress,
-    PortRange,
-    RunRole,
-    Traffic,
-)
+from flow_contract.coordination import Framework, RunRole
 from flow_contract.lifecycle import Desired, PartyRunState, RunStatus
 from flow_contract.parties import Inventory, Party
 from flow_contract.reasons import Reason
 from flow_contract.runs import PartyRun, Run, Snapshot
 from flow_contract.tasks import PartyData, StartParameters, Task, TaskSpec
 from flow_contract.templates import (
-    Coordinator,
-    GpuRequest,
     Mount,
     Network,
     OnDisconnect,
-    Resources,
     RetryPolicy,
     Template,
     TemplateSpec,
 )
-from flow_contract.tunnels import Offer, Ticket
 from flow_contract.users import ApiToken, User
-
-text = st.text(max_size=12)
-texts = st.lists(text, max_size=3).map(tuple)
-int32 = st.integers(-(2**31), 2**31 - 1)
-int64 = st.integers(-(2**63), 2**63 - 1)
-number = st.floats(allow_nan=False)
-times = st.datetimes(timezones=st.just(UTC))
-env = st.dictionaries(text, text, max_size=3)
-
-
-def maybe(strategy):
-    return st.none() | strategy
-
-
-gpu_requests = st.builds(
-    GpuRequest,
-    count=st.integers(0, 2**32 - 1),
-    device_ids=texts,
-    # An empty list is documented to mean ["gpu"].
-    capabilities=st.lists(text, min_size=1, max_size=3).map(tuple),
+from tests.wire.basic_strategies import (
+    env,
+    int32,
+    int64,
+    maybe,
+    number,
+    resources,
+    text,
+    texts,
+    times,
 )
-resources = st.builds(
-    Resources,
-    cpus=maybe(number),
-    memory_bytes=maybe(int64),
-    pids=maybe(int64),
-    shm_bytes=maybe(int64),
-    gpus=maybe(gpu_requests),
-)
+from tests.wire.coordination_strategies import between, coordinators, meshes, peers, ports
+
 mounts = st.lists(st.builds(Mount, data_name=text, target=text), max_size=3).map(tuple)
 on_disconnects = st.builds(OnDisconnect, stop_after_s=maybe(int32))
-port_ranges = st.builds(PortRange, first=int32, last=int32)
-meshes = st.lists(port_ranges, max_size=3).map(tuple)
-ports = st.lists(int32, max_size=3).map(tuple)
-coordinators = st.builds(
-    Coordinator,
-    image_url=text,
-    workdir=text,
-    command=texts,
-    env=env,
-    resources=resources,
-    ports=ports,
-    party=text,
-    ends=st.sampled_from(Ends),
-    decides=st.booleans(),
-)
-peers = st.builds(
-    Peer,
-    name=text,
-    federated_id=text,
-    party_run_id=text,
-    rank=int32,
-    role=st.sampled_from(RunRole),
-)
-traffics = st.builds(Traffic, peer=text, sent_bytes=int64, received_bytes=int64, connections=int64)
-peer_progresses = st.builds(
-    PeerProgress,
-    federated_id=text,
-    ready=st.booleans(),
-    complete=st.booleans(),
-    current_epoch=maybe(int32),
-    total_epoch=maybe(int32),
-)
-_between = {
-    "traffic": st.lists(traffics, max_size=2).map(tuple),
-    "peer_progress": st.lists(peer_progresses, max_size=2).map(tuple),
-}
-tickets = st.builds(
-    Ticket,
-    tunnel_id=st.binary(max_size=16),
-    secret=st.binary(max_size=32),
-    relay_address=text,
-    direct_address=text,
-)
-offers = st.builds(
-    Offer,
-    ticket=tickets,
-    party_run_id=text,
-    peer_party_run_id=text,
-    peer_federated_id=text,
-    port=int32,
-)
 template_specs = st.builds(
     TemplateSpec,
     name=text,
@@ -169,7 +88,7 @@ party_runs = st.builds(
     total_epoch=maybe(int32),
     note=text,
     role=st.sampled_from(RunRole),
-    **_between,
+    **between,
 )
 party_run_tuples = st.lists(party_runs, max_size=3).map(tuple)
 snapshots = st.builds(
@@ -306,7 +225,7 @@ reports = st.builds(
     current_epoch=maybe(int32),
     total_epoch=maybe(int32),
     note=text,
-    **_between,
+    **between,
 )
 
 users = st.builds(

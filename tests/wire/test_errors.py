@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flow_contract.errors import CATALOGUE, Kind, NotFound, ret_code
 from flow_wire.codec.errors import DOMAIN, decode_error, encode_error
-from tests.wire import strategies
+from tests.wire import basic_strategies
 
 
 def through_bytes(status):
@@ -33,7 +33,7 @@ def test_every_class_arrives_as_itself(error, kind):
     assert ret_code(got) == ret_code(sent)
 
 
-@given(message=strategies.text, subject_id=strategies.text, field=strategies.text)
+@given(message=basic_strategies.text, subject_id=basic_strategies.text, field=basic_strategies.text)
 def test_every_text_arrives_unchanged(message, subject_id, field):
     sent = NotFound(message, kind=Kind.RUN, subject_id=subject_id, field=field)
     assert vars(decode_error(through_bytes(encode_error(sent)))) == vars(sent)

@@ -29,18 +29,25 @@ from flow_wire.codec import (
     users,
     webhooks,
 )
-from tests.wire import event_strategies, output_strategies, strategies, workload_strategies
+from tests.wire import (
+    basic_strategies,
+    coordination_strategies,
+    event_strategies,
+    output_strategies,
+    strategies,
+    workload_strategies,
+)
 
 PAIRS = {
     "template": (templates, strategies.templates),
     "template_spec": (templates, strategies.template_specs),
-    "coordinator": (coordination, strategies.coordinators),
-    "peer": (coordination, strategies.peers),
-    "traffic": (coordination, strategies.traffics),
-    "peer_progress": (coordination, strategies.peer_progresses),
-    "ticket": (tunnels, strategies.tickets),
-    "offer": (tunnels, strategies.offers),
-    "resources": (resources, strategies.resources),
+    "coordinator": (coordination, coordination_strategies.coordinators),
+    "peer": (coordination, coordination_strategies.peers),
+    "traffic": (coordination, coordination_strategies.traffics),
+    "peer_progress": (coordination, coordination_strategies.peer_progresses),
+    "ticket": (tunnels, coordination_strategies.tickets),
+    "offer": (tunnels, coordination_strategies.offers),
+    "resources": (resources, basic_strategies.resources),
     "on_disconnect": (templates, strategies.on_disconnects),
     "task": (tasks, strategies.tasks),
     "task_spec": (tasks, strategies.task_specs),
