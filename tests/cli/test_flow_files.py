@@ -234,8 +234,8 @@ def test_all_mistakes_of_a_coordinator_are_told_too(mistakes):
         ),
         "10: template.coordinator.ports[1]: 70000 must be between 1 and 65535",
         (
-            "11: template.coordinator.party: 'hospital a' is no party id; name the party that is to "
-            "run it, or leave it out for an agent that was started with --coordinator"
+            "11: template.coordinator.party: 'hospital a' is no party id; name the party that "
+            "is to run it, or leave it out for an agent that was started with --coordinator"
         ),
         "12: template.coordinator.ends: give one of after_parties, by_itself, not 'later'",
         (
