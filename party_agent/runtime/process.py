@@ -22,6 +22,7 @@ from party_agent.runtime import process_spec, process_state
 from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
     Observation,
     Progress,
     RuntimeRefused,
@@ -120,6 +121,10 @@ class ProcessRuntime(WithoutImages):
                 f"the scratch directory can't be made: {problem.strerror}"
             ) from problem
         return ""
+
+    def path_of(self, bind: Bind) -> str:
+        """Return the bind's own path: a process sees the host's files."""
+        return str(bind.source)
 
     async def launch(self, workload: Workload) -> Observation:
         """Start it unless anybody ever did, and say how it is."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from prometheus_client import Counter, Histogram
 
 from flow_tracing import Tracing
-from party_agent.runtime.port import Observation, Progress, PulledImage, Runtime, Workload
+from party_agent.runtime.port import Bind, Observation, Progress, PulledImage, Runtime, Workload
 from party_agent.telemetry.metrics import AgentMetrics
 from party_agent.telemetry.story import Story
 
@@ -34,6 +34,10 @@ class ObservedRuntime:
         """See `Runtime.prepare`."""
         with self._watch("prepare"), self._story.current(workload.party_run_id):
             return await self._inner.prepare(workload, progress)
+
+    def path_of(self, bind: Bind) -> str:
+        """See `Runtime.path_of`."""
+        return self._inner.path_of(bind)
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""
