@@ -13,6 +13,7 @@ from flow_contract.reasons import Reason, sentence
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Phase,
@@ -79,6 +80,10 @@ class MemoryRuntime(WithoutImages):
         if workload.party_run_id not in self.state.workloads:
             raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
         return self.state.loopback.open(workload)
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
 
     async def launch(self, workload: Workload) -> Observation:
         """Start the script, or adopt it."""

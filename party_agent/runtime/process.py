@@ -22,6 +22,7 @@ from party_agent.runtime import process_spec, process_state
 from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Progress,
@@ -130,6 +131,10 @@ class ProcessRuntime(WithoutImages):
     async def sockets(self, workload: Workload) -> Sockets:  # noqa: ARG002 - not yet
         """See `Runtime.sockets`."""
         raise RuntimeRefused(Reason.RUNTIME_ERROR, "This runtime has no neighbours yet.")
+
+    def path_of(self, bind: Bind) -> str:
+        """Return the bind's own path: a process sees the host's files."""
+        return str(bind.source)
 
     async def launch(self, workload: Workload) -> Observation:
         """Start it unless anybody ever did, and say how it is."""

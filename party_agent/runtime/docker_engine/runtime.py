@@ -23,6 +23,7 @@ from party_agent.runtime.docker_engine.sandbox import SandboxPool
 from party_agent.runtime.docker_engine.translate import container_name
 from party_agent.runtime.docker_engine.watched import WatchedEngine
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Phase,
@@ -129,6 +130,10 @@ class DockerRuntime:
     async def sockets(self, workload: Workload) -> Sockets:  # noqa: ARG002 - not yet
         """See `Runtime.sockets`."""
         raise RuntimeRefused(Reason.RUNTIME_ERROR, "This runtime has no neighbours yet.")
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""
