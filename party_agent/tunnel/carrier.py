@@ -50,7 +50,7 @@ class Carrier:
         try:
             peer = members.peer_named(run.spec, dialled.neighbour)
             if peer is None:
-                await self._refused(Refused.NOT_DECLARED, run, **facts, why="dials itself")
+                await self._refused(Refused.NOT_DECLARED, run, **facts, detail="dials itself")
                 return
             if run.connections >= self._room():
                 await self._refused(Refused.FULL, run, **facts)
@@ -58,9 +58,7 @@ class Carrier:
 
             async def carry() -> Ended:
                 nonlocal is_ours
-                ticket = await self._opener.open(
-                    run.party_run_id, peer.party_run_id, dialled.port
-                )
+                ticket = await self._opener.open(run.party_run_id, peer.party_run_id, dialled.port)
                 line = run.line(peer, ticket)
                 is_ours = False
                 return await self._thread.carry(lambda: self._ends.dial(line, plain))
@@ -75,7 +73,7 @@ class Carrier:
         facts = {"peer": offer.peer_federated_id, "port": str(offer.port)}
         peer = members.peer_of(run.spec, offer)
         if isinstance(peer, str):
-            await self._refused(Refused.NOT_DECLARED, run, **facts, why=peer)
+            await self._refused(Refused.NOT_DECLARED, run, **facts, detail=peer)
             return
         room = self._room()
         if run.connections >= 2 * room:
@@ -111,7 +109,7 @@ class Carrier:
                     spec=spec,
                     party_run_id=spec.party_run_id,
                     peer=peer.name,
-                    why=str(error),
+                    detail=str(error),
                 )
             return False
         return True
@@ -126,10 +124,10 @@ class Carrier:
             how = await carry()
         except NotOpened as error:
             how = Refused.NOT_OPENED
-            await self._refused(how, run, **facts, why=str(error))
+            await self._refused(how, run, **facts, detail=str(error))
         except NotConnected as error:
             how = Refused.UNTRUSTED if error.is_untrusted else Refused.NOT_CONNECTED
-            await self._refused(how, run, **facts, why=str(error))
+            await self._refused(how, run, **facts, detail=str(error))
         except _NotTaken as error:
             how = error.why
             await self._refused(how, run, **facts)

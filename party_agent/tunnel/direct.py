@@ -46,7 +46,7 @@ class DirectListener:
             listening = socket.create_server((host, int(port)), family=family, backlog=1024)
         except OSError as error:
             raise DirectUnusable(f"[tunnel] listen = {address!r}: {error}") from error
-        listening.setblocking(False)
+        listening.setblocking(False)  # noqa: FBT003  the socket's own signature
         self._listening = listening
         self._accepting = asyncio.get_running_loop().create_task(self._accept(listening))
         return int(listening.getsockname()[1])

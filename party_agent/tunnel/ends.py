@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import structlog
 
@@ -91,6 +92,14 @@ class Ends:
         self._pumps: dict[str, set[Pump]] = {}
         self._tasks: dict[str, set[asyncio.Task[object]]] = {}
 
+    async def listen(self, address: str) -> int:
+        """Let other sites dial this one at HOST:PORT too; return the port.
+
+        Raises:
+            DirectUnusable: it can't be listened at.
+        """
+        return self._meeting.listen(address)
+
     async def dial(self, line: Line, plain: socket.socket) -> Ended:
         """Pump between the workload that dialled and the peer's; `plain` is closed at the end.
 
@@ -146,8 +155,8 @@ class Ends:
             async with asyncio.timeout(self._connect_s):
                 wire, seal = await self._meet(line, Side.ANSWERS)
                 try:
-                    is_there = isinstance(plain, socket.socket)
-                    await tell(wire, seal, Outcome.CONNECTED if is_there else Outcome(plain))
+                    came = Outcome.CONNECTED if isinstance(plain, socket.socket) else plain
+                    await tell(wire, seal, came)
                 except BaseException:
                     wire.close()
                     raise
@@ -164,13 +173,13 @@ class Ends:
 
     @contextmanager
     def _registered(self, line: Line) -> Iterator[None]:
-        task = asyncio.current_task()
+        task = cast(asyncio.Task[object], asyncio.current_task())
         tasks = self._tasks.setdefault(line.party_run_id, set())
-        tasks.add(task)  # type: ignore[arg-type]  there is one
+        tasks.add(task)
         try:
             yield
         finally:
-            tasks.discard(task)  # type: ignore[arg-type]  the same
+            tasks.discard(task)
             if not tasks:
                 self._tasks.pop(line.party_run_id, None)
                 self._pumps.pop(line.party_run_id, None)

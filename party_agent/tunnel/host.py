@@ -69,9 +69,7 @@ class TunnelHost:
         self._carrier = Carrier(
             opener=opener, thread=thread, ends=ends, room=self._room, watch=watch
         )
-        self._seeker = Seeker(
-            carrier=self._carrier, clock=clock, found=lambda each: self.changed(each)
-        )
+        self._seeker = Seeker(carrier=self._carrier, clock=clock, found=self._say_changed)
         self._site = both_ways(lambda: rules().tunnel.max_bytes_per_s)
         self._tasks = OwnedTasks()
         self._offers = 0
@@ -83,6 +81,17 @@ class TunnelHost:
         self._has_opened = asyncio.Event()
         self.known: Callable[[str], bool] = lambda _: False
         self.changed: Callable[[str], None] = lambda _: None
+
+    async def listen(self) -> None:
+        """Let other sites dial this one, if its policy says where.
+
+        Raises:
+            DirectUnusable: it can't be listened there.
+        """
+        address = self._rules().tunnel.listen
+        if address:
+            port = await self._thread.do(lambda: self._ends.listen(address))
+            log.info("tunnels_listen", address=address, port=port)
 
     def is_open(self, party_run_id: str) -> bool:
         """Say whether the party run has sockets."""
@@ -227,6 +236,10 @@ class TunnelHost:
             - sum(each.received_bytes for each in before),
         )
         return True
+
+    def _say_changed(self, party_run_id: str) -> None:
+        # Whose loops are to be woken is known later than whom to look for.
+        self.changed(party_run_id)
 
     def _room(self) -> int:
         most = self._rules().tunnel.max_connections

@@ -66,7 +66,7 @@ async def connect(address: str) -> socket.socket:
 
 def tune(wire: socket.socket) -> None:
     """Make a connection between sites send at once, and notice when the other side is gone."""
-    wire.setblocking(False)
+    wire.setblocking(False)  # noqa: FBT003  the socket's own signature
     wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     options = {**_KEEPALIVE, "TCP_USER_TIMEOUT": _UNACKNOWLEDGED_MS}
@@ -92,9 +92,7 @@ async def join(address: str, ticket: Ticket, side: Side) -> socket.socket:
     return wire
 
 
-async def admit(
-    wire: socket.socket, known: Callable[[bytes], Ticket | None]
-) -> Ticket:
+async def admit(wire: socket.socket, known: Callable[[bytes], Ticket | None]) -> Ticket:
     """Let who dialled join a tunnel in which this agent answers; return its ticket.
 
     Raises:

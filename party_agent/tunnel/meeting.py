@@ -28,11 +28,21 @@ class Meeting:
         *,
         server_host: str,
         may_dial: Callable[[str], bool],
-        direct: Callable[[], DirectListener | None],
     ) -> None:
         self._server_host = server_host
         self._may_dial = may_dial
+        self._direct: DirectListener | None = None
+
+    def listen(self, address: str) -> int:
+        """Let other sites dial this one at HOST:PORT too; return the port. Of the pumps' loop.
+
+        Raises:
+            DirectUnusable: it can't be listened at.
+        """
+        direct = DirectListener()
+        port = direct.listen(address)
         self._direct = direct
+        return port
 
     async def meet(self, ticket: Ticket, side: Side) -> socket.socket:
         """Return a wire to the other side. Who calls sets the deadline.
@@ -52,7 +62,7 @@ class Meeting:
         return await self._at_relay(ticket, side)
 
     async def _await_or_join(self, ticket: Ticket) -> socket.socket:
-        direct = self._direct()
+        direct = self._direct
         if direct is None or not ticket.direct_address:
             return await self._at_relay(ticket, Side.ANSWERS)
         # Nobody knows by which way the other comes.

@@ -16,9 +16,11 @@ from enum import StrEnum
 
 from party_agent.tunnel.counts import Count
 from party_agent.tunnel.frames import END, HEADER_BYTES, FrameBroken, Unframer, put_header
+from party_agent.tunnel.interest import Interest
 from party_agent.tunnel.rates import Valve
 from party_agent.tunnel.sealing import READ_BYTES, Scratch, Seal, WireEnded
 
+_OUT, _IN = 0, 1
 _RESET = struct.pack("ii", 1, 0)
 # A rule may change while its old rate makes somebody wait.
 _LOOK_AT_RATE_S = 1.0
@@ -68,12 +70,17 @@ class Pump:
         self._has_sent_end = self._has_shut_plain = False
         self._held = [False, False]
         self._is_counted = False
-        self._watched = [False, False, False, False]
+        self._plain_interest = Interest(
+            self._loop, plain, readable=self._plain_readable, writable=self._plain_writable
+        )
+        self._wire_interest = Interest(
+            self._loop, wire, readable=self._wire_readable, writable=self._wire_writable
+        )
         self._moved_s = self._loop.time()
         self._idle_timer = self._loop.call_later(idle_s, self._look_idle)
 
     async def run(self) -> Ended:
-        """Pump until both directions have ended, or anything broke; both sockets are closed then."""
+        """Pump until both directions have ended or anything broke; then both sockets are closed."""
         try:
             if self._early:
                 self._guard(self._take, memoryview(self._early))
@@ -109,7 +116,7 @@ class Pump:
         self._watch()
 
     def _read_plain(self) -> None:
-        most = self._valves[0].most_bytes(READ_BYTES)
+        most = self._valves[_OUT].most_bytes(READ_BYTES)
         buffer = self._scratch.outgoing
         try:
             count = self._plain.recv_into(buffer[HEADER_BYTES:], most - HEADER_BYTES)
@@ -122,7 +129,7 @@ class Pump:
             put_header(buffer, count)
             self._count.sent_bytes += count
             self._count_once()
-            self._hold(0, count)
+            self._hold(_OUT, count)
             self._send_wire(self._seal.seal(buffer[: HEADER_BYTES + count]))
         else:
             self._has_sent_end = True
@@ -143,7 +150,7 @@ class Pump:
         self._to_wire = self._to_wire[sent:] if sent < len(self._to_wire) else None
 
     def _read_wire(self) -> None:
-        most = self._valves[1].most_bytes(READ_BYTES)
+        most = self._valves[_IN].most_bytes(READ_BYTES)
         buffer = self._scratch.incoming
         try:
             count = self._wire.recv_into(buffer, most)
@@ -162,7 +169,7 @@ class Pump:
         if received:
             self._moved_s = self._loop.time()
             self._count_once()
-            self._hold(1, received)
+            self._hold(_IN, received)
         self._pass_end_on()
 
     def _send_plain(self, piece: memoryview) -> None:
@@ -250,43 +257,19 @@ class Pump:
         if self._is_over() and self._unframer.has_ended:
             self._end(Ended.DONE)
             return
-        loop, plain, wire, watched = self._loop, self._plain, self._wire, self._watched
-        read_plain = not (self._has_sent_end or self._to_wire is not None or self._held[0])
-        if read_plain != watched[0]:
-            watched[0] = read_plain
-            if read_plain:
-                loop.add_reader(plain, self._plain_readable)
-            else:
-                loop.remove_reader(plain)
-        read_wire = not (self._to_plain or self._held[1])
-        if read_wire != watched[1]:
-            watched[1] = read_wire
-            if read_wire:
-                loop.add_reader(wire, self._wire_readable)
-            else:
-                loop.remove_reader(wire)
-        write_plain = bool(self._to_plain)
-        if write_plain != watched[2]:
-            watched[2] = write_plain
-            if write_plain:
-                loop.add_writer(plain, self._plain_writable)
-            else:
-                loop.remove_writer(plain)
-        write_wire = self._to_wire is not None
-        if write_wire != watched[3]:
-            watched[3] = write_wire
-            if write_wire:
-                loop.add_writer(wire, self._wire_writable)
-            else:
-                loop.remove_writer(wire)
+        must_flush = self._to_wire is not None
+        self._plain_interest.want(
+            read=not (self._has_sent_end or must_flush or self._held[_OUT]),
+            write=bool(self._to_plain),
+        )
+        self._wire_interest.want(read=not (self._to_plain or self._held[_IN]), write=must_flush)
 
     def _end(self, how: Ended) -> None:
         if self._ended.done():
             return
         self._ended.set_result(how)
-        for each in (self._plain, self._wire):
-            self._loop.remove_reader(each)
-            self._loop.remove_writer(each)
+        self._plain_interest.close()
+        self._wire_interest.close()
         if how is not Ended.DONE:
             reset(self._plain)
         self._plain.close()

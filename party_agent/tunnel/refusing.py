@@ -4,12 +4,13 @@ A server or a peer that asks for what it may not is written down once for each t
 however often it does: nobody can fill the site's disk by asking.
 """
 
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 import structlog
 
 from flow_contract.assignments import WorkloadSpec
+from flow_contract.audit import Outcome
+from party_agent.audit import AuditLog, AuditUnreadable
 from party_agent.tunnel.pump import Ended
 
 _MOST_NOTED = 2_000
@@ -40,22 +41,15 @@ class Refused(StrEnum):
 # What an honest server and honest peers never bring about.
 _SUSPICIOUS = frozenset({Refused.UNKNOWN_RUN, Refused.NOT_DECLARED, Refused.UNTRUSTED})
 
-# Action, party run, run, and facts.
-Note = Callable[[str, str, str, dict[str, str]], Awaitable[None]]
-
-
-async def _note_nothing(action: str, party_run_id: str, run_id: str, facts: dict[str, str]) -> None:
-    """Keep no audit log."""
-
 
 class TunnelWatch:
     """Told of each connection as it begins and ends, or does not come about.
 
-    `note` writes an entry into the site's audit log; what it raises is its own to handle.
+    An entry that can't be written into the audit log is said in the agent's and holds nothing up.
     """
 
-    def __init__(self, note: Note = _note_nothing) -> None:
-        self._note = note
+    def __init__(self, audit: AuditLog | None = None) -> None:
+        self._audit = audit
         self._noted: set[tuple[str, ...]] = set()
 
     def began(self) -> None:
@@ -79,10 +73,21 @@ class TunnelWatch:
         if not is_suspicious:
             return
         # Without what a hostile server could make up anew each time.
-        key = (why, party_run_id if spec is not None else "", facts.get("why", ""))
+        key = (why, party_run_id if spec is not None else "", facts.get("detail", ""))
         if key in self._noted or len(self._noted) >= _MOST_NOTED:
             return
         self._noted.add(key)
-        run_id = "" if spec is None else spec.run_id
-        facts = {"reason": why.value, **facts}
-        await self._note("tunnel.refuse", party_run_id[:_MAX_DETAIL], run_id, facts)
+        if self._audit is None:
+            return
+        try:
+            await self._audit.record(
+                "tunnel.refuse",
+                outcome=Outcome.DENIED,
+                subject_kind="party_run",
+                subject_id=party_run_id[:_MAX_DETAIL],
+                run_id="" if spec is None else spec.run_id,
+                reason=why.value,
+                **facts,
+            )
+        except (OSError, AuditUnreadable) as error:
+            log.error("audit_not_written", action="tunnel.refuse", error=str(error))  # noqa: TRY400  a sentence

@@ -88,7 +88,9 @@ def _party(certificate: x509.Certificate) -> str:
             x509.SubjectAlternativeName
         ).value.get_values_for_type(x509.UniformResourceIdentifier)
         purposes = list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-        names = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        names = [
+            name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        ]
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
         raise PeerUntrusted("its certificate is not a party's") from None
     party = uris[0].removeprefix(_PARTY_URI) if len(uris) == 1 else ""
