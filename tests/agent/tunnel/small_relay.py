@@ -31,9 +31,7 @@ class SmallRelay:
         self._server = None
 
     async def start(self):
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", 0, backlog=1024
-        )
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=1024)
         self.address = "127.0.0.1:%d" % self._server.sockets[0].getsockname()[1]
         return self
 

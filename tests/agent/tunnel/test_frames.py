@@ -1,5 +1,7 @@
 """Framing: any pieces, and nothing that is no frame."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,16 +23,14 @@ payloads = st.lists(st.binary(min_size=1, max_size=300), max_size=8)
 def cut(data, places):
     """Return the data in pieces, cut at these places."""
     ends = sorted({min(place, len(data)) for place in places} | {0, len(data)})
-    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(ends)]
 
 
 @given(payloads=payloads, places=st.lists(st.integers(0, 3000), max_size=40), ends=st.booleans())
 def test_whatever_the_pieces_the_payload_is_the_same(payloads, places, ends):
     data = b"".join(frame(each) for each in payloads) + (END if ends else b"")
     unframer = Unframer()
-    got = [
-        bytes(part) for piece in cut(data, places) for part in unframer.feed(memoryview(piece))
-    ]
+    got = [bytes(part) for piece in cut(data, places) for part in unframer.feed(memoryview(piece))]
     assert b"".join(got) == b"".join(payloads)
     assert b"" not in got
     assert unframer.has_ended is ends

@@ -8,8 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from party_agent.tunnel.trust import PeerUntrusted, authorities_of, check_peer
 from tests.agent.identity.made import NOW, Ca
-from tests.certificates import make_key, sign_with
-from tests.certificates import Proof, key_pem
+from tests.certificates import Proof, make_key, sign_with
 
 OURS = Ca(at=NOW)
 
@@ -64,9 +63,9 @@ def test_the_party_itself_is_let_in():
         pytest.param(lambda: OURS.pem, "not a party's", id="the authority"),
         pytest.param(lambda: self_made("hospital-b"), "not signed", id="signed by a party"),
         pytest.param(
-            lambda: OURS.identity(
-                "hospital-b", at=NOW - timedelta(days=1), days=1.0
-            ).certificate_pem,
+            lambda: (
+                OURS.identity("hospital-b", at=NOW - timedelta(days=1), days=1.0).certificate_pem
+            ),
             "expired",
             id="expired",
         ),
