@@ -206,7 +206,13 @@ def test_assignments_of_one_run_are_encoded_together_as_they_are_apart(first, ot
     first = replace(first, spec=replace(first.spec, peers=tuple(own.values())))
     met = [*other.spec.peers, *own.values()]
     coordinator = replace(
-        third, spec=replace(third.spec, run_id=first.spec.run_id, role=_OTHER[first.spec.role])
+        third,
+        spec=replace(
+            third.spec,
+            run_id=first.spec.run_id,
+            role=_OTHER[first.spec.role],
+            peers=first.spec.peers,
+        ),
     )
     of_the_run = replace(
         first,
