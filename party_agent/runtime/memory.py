@@ -13,6 +13,7 @@ from flow_contract.reasons import Reason, sentence
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Phase,
@@ -69,6 +70,10 @@ class MemoryRuntime(WithoutImages):
             await self.state.may_prepare(workload.party_run_id).wait()
         self.state.add(workload)
         return ""
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
 
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - the same for all
         """Return its name: scripts have no addresses."""

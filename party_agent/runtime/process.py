@@ -22,6 +22,7 @@ from party_agent.runtime import process_spec, process_state
 from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Progress,
@@ -122,6 +123,10 @@ class ProcessRuntime(WithoutImages):
                 f"the scratch directory can't be made: {problem.strerror}"
             ) from problem
         return ""
+
+    def path_of(self, bind: Bind) -> str:
+        """Return the bind's own path: a process sees the host's files."""
+        return str(bind.source)
 
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - not yet
         """See `Runtime.host_of`."""

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Histogram
 
 from flow_tracing import Tracing
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Progress,
@@ -42,6 +43,10 @@ class ObservedRuntime:
         """See `Runtime.prepare`."""
         with self._watch("prepare"), self._story.current(workload.party_run_id):
             return await self._inner.prepare(workload, progress)
+
+    def path_of(self, bind: Bind) -> str:
+        """See `Runtime.path_of`."""
+        return self._inner.path_of(bind)
 
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
         """See `Runtime.host_of`."""
