@@ -76,6 +76,7 @@ class Units:
             logs=logs,
             uploads=uploads,
             held=lambda: self.held,
+            ways=runtime,
         )
         self.approvals = Approvals(journal, now=clock.now, answered=self._wake)
         gate = Gate(rules=lambda: self._admission.rules, approvals=self.approvals, now=clock.now)

@@ -13,10 +13,13 @@ from flow_contract.reasons import Reason, sentence
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
+    Neighbour,
     Observation,
     Phase,
     Progress,
     RuntimeRefused,
+    Sockets,
     Workload,
 )
 from party_agent.runtime.script import End, parse
@@ -67,6 +70,20 @@ class MemoryRuntime(WithoutImages):
             await self.state.may_prepare(workload.party_run_id).wait()
         self.state.add(workload)
         return ""
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
+
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - the same for all
+        """Return its name: scripts have no addresses."""
+        return neighbour.name
+
+    async def sockets(self, workload: Workload) -> Sockets:
+        """Open the scripted workload's network, see `Loopback`."""
+        if workload.party_run_id not in self.state.workloads:
+            raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
+        return self.state.loopback.open(workload)
 
     async def launch(self, workload: Workload) -> Observation:
         """Start the script, or adopt it."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from party_agent.runtime.memory_sockets import Loopback
 from party_agent.runtime.port import Observation, Phase, Workload
 from party_agent.runtime.script import End, Script, parse
 
@@ -47,6 +48,7 @@ class MemoryState:
         self.images = images
         self.workloads: dict[str, MemoryWorkload] = {}
         self.starts: dict[str, int] = {}
+        self.loopback = Loopback()
         self.listeners: list[Callable[[str], None]] = []
         self._now = now
         self._fired: set[str] = set()
@@ -128,6 +130,7 @@ class MemoryState:
         """Drop a workload that does not run; one that is not there is fine."""
         self.workloads.pop(party_run_id, None)
         self._may_prepare.pop(party_run_id, None)
+        self.loopback.forget(party_run_id)
 
 
 def _dump(workload: Workload) -> None:

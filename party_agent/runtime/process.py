@@ -22,10 +22,13 @@ from party_agent.runtime import process_spec, process_state
 from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
+    Neighbour,
     Observation,
     Progress,
     RuntimeRefused,
     RuntimeUnavailable,
+    Sockets,
     Workload,
 )
 from party_agent.runtime.process_start import start_supervisor
@@ -120,6 +123,18 @@ class ProcessRuntime(WithoutImages):
                 f"the scratch directory can't be made: {problem.strerror}"
             ) from problem
         return ""
+
+    def path_of(self, bind: Bind) -> str:
+        """Return the bind's own path: a process sees the host's files."""
+        return str(bind.source)
+
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - not yet
+        """See `Runtime.host_of`."""
+        return neighbour.name
+
+    async def sockets(self, workload: Workload) -> Sockets:  # noqa: ARG002 - not yet
+        """See `Runtime.sockets`."""
+        raise RuntimeRefused(Reason.RUNTIME_ERROR, "This runtime has no neighbours yet.")
 
     async def launch(self, workload: Workload) -> Observation:
         """Start it unless anybody ever did, and say how it is."""

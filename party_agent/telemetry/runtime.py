@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from prometheus_client import Counter, Histogram
 
 from flow_tracing import Tracing
-from party_agent.runtime.port import Observation, Progress, PulledImage, Runtime, Workload
+from party_agent.runtime.port import (
+    Bind,
+    Neighbour,
+    Observation,
+    Progress,
+    PulledImage,
+    Runtime,
+    Sockets,
+    Workload,
+)
 from party_agent.telemetry.metrics import AgentMetrics
 from party_agent.telemetry.story import Story
 
@@ -34,6 +43,19 @@ class ObservedRuntime:
         """See `Runtime.prepare`."""
         with self._watch("prepare"), self._story.current(workload.party_run_id):
             return await self._inner.prepare(workload, progress)
+
+    def path_of(self, bind: Bind) -> str:
+        """See `Runtime.path_of`."""
+        return self._inner.path_of(bind)
+
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
+        """See `Runtime.host_of`."""
+        return self._inner.host_of(party_run_id, neighbour)
+
+    async def sockets(self, workload: Workload) -> Sockets:
+        """See `Runtime.sockets`."""
+        with self._watch("sockets"), self._story.current(workload.party_run_id):
+            return await self._inner.sockets(workload)
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""

@@ -23,11 +23,15 @@ from party_agent.runtime.docker_engine.sandbox import SandboxPool
 from party_agent.runtime.docker_engine.translate import container_name
 from party_agent.runtime.docker_engine.watched import WatchedEngine
 from party_agent.runtime.port import (
+    Bind,
+    Neighbour,
     Observation,
     Phase,
     Progress,
     PulledImage,
+    RuntimeRefused,
     RuntimeUnavailable,
+    Sockets,
     Workload,
 )
 from party_agent.runtime.told import Told
@@ -118,6 +122,18 @@ class DockerRuntime:
             return await self._work.run(
                 workload.party_run_id, lambda: self._prepared(workload, image)
             )
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
+
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - not yet
+        """See `Runtime.host_of`."""
+        return neighbour.name
+
+    async def sockets(self, workload: Workload) -> Sockets:  # noqa: ARG002 - not yet
+        """See `Runtime.sockets`."""
+        raise RuntimeRefused(Reason.RUNTIME_ERROR, "This runtime has no neighbours yet.")
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""
