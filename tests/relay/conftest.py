@@ -64,7 +64,7 @@ def until(relay):
     """Wait until what the relay's thread counts is so."""
 
     async def until(holds):
-        while not holds(relay.counts):
+        while not holds(relay.counts):  # noqa: ASYNC110 - a thread counts, and tells nobody
             await asyncio.sleep(0.001)
 
     return until
