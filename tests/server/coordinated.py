@@ -1,7 +1,5 @@
 """A run of two parties and their coordinator, launched, with a scripted agent at each."""
 
-import grpc
-
 from flow_contract.coordination import PortRange
 from flow_contract.templates import Coordinator, TemplateSpec
 from flow_wire import templates_pb2 as pb
@@ -30,7 +28,7 @@ class CoordinatedRun:
         )
 
 
-async def make_template(address, *, mesh=ONE_PORT):
+async def make_template(channel, *, mesh=ONE_PORT, metadata=()):
     """Return the id of a template with a coordinator at `hub`."""
     spec = TemplateSpec(
         name="coordinated",
@@ -39,19 +37,18 @@ async def make_template(address, *, mesh=ONE_PORT):
         coordinator=Coordinator(command=("serve",), ports=(SERVES,), party="hub"),
         mesh=mesh,
     )
-    async with grpc.aio.insecure_channel(address) as channel:
-        stub = templates_pb2_grpc.TemplateServiceStub(channel)
-        answer = await stub.Create(pb.CreateTemplateRequest(spec=encode_template_spec(spec)))
-        return answer.template_id
+    stub = templates_pb2_grpc.TemplateServiceStub(channel)
+    request = pb.CreateTemplateRequest(spec=encode_template_spec(spec))
+    return (await stub.Create(request, metadata=metadata)).template_id
 
 
-async def start_coordinated(sdk, address, connect, **template):
+async def start_coordinated(sdk, channel, connect, **template):
     """Start it, with agents that `connect(federated_id)` connects; return once it runs."""
     places = {"coordinator": "hub", "hospital-a": "hospital-a", "hospital-b": "hospital-b"}
     agents = {name: await connect(federated_id) for name, federated_id in places.items()}
     created = await sdk.task.create(
         name="task",
-        template_id=await make_template(address, **template),
+        template_id=await make_template(channel, **template),
         remark="",
         federate_data=[
             {"federated_id": party, "federated_data": ""} for party in ("hospital-a", "hospital-b")

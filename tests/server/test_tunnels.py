@@ -12,7 +12,7 @@ from flow_contract.tunnels import Joined, Offer, Side, Ticket
 from flow_server.hub import sessions
 from flow_server.hub.sessions import Session
 from flow_server.storage.tunnels import offer_from_text, offer_to_text
-from tests.relay.agents import Dialler
+from tests.relay.agents import Dialler, kill_thread
 from tests.server.coordinated import MESH, SERVES, make_template, start_coordinated
 from tests.server.flows import make_task, until_absent
 
@@ -20,8 +20,14 @@ CODE = grpc.StatusCode
 
 
 @pytest.fixture
-async def run(sdk, server, connect):
-    return await start_coordinated(sdk, server.grpc_address, connect)
+async def channel(server):
+    async with grpc.aio.insecure_channel(server.grpc_address) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def run(sdk, channel, connect):
+    return await start_coordinated(sdk, channel, connect)
 
 
 async def refused(opening):
@@ -71,6 +77,21 @@ async def test_the_two_meet_at_the_relay_that_the_ticket_names(run, server):
         dialler.close()
 
 
+async def test_a_relay_that_dies_is_begun_anew_at_its_port(run, server):
+    relay = server.relay
+    thread = await kill_thread(relay)
+    while relay._thread in {None, thread}:  # noqa: ASYNC110 - nobody is told
+        await asyncio.sleep(0.01)
+    ticket = await run.open("hospital-a", "coordinator", SERVES)
+    assert ticket.relay_address == f":{relay.port}"
+    dialler = Dialler(relay)
+    try:
+        ends = [await dialler.proven(ticket, side) for side in Side]
+        assert [await end.answer() for end in ends] == [Joined.JOINED] * 2
+    finally:
+        dialler.close()
+
+
 @pytest.mark.parametrize(
     ("own", "peer", "port", "words"),
     [
@@ -88,16 +109,16 @@ async def test_a_port_that_is_not_declared_is_refused_with_where_to_declare_it(
     assert not any(agent.offers for agent in run.agents.values())
 
 
-async def test_without_a_mesh_parties_reach_the_coordinator_and_nobody_else(sdk, server, connect):
-    run = await start_coordinated(sdk, server.grpc_address, connect, mesh=())
+async def test_without_a_mesh_parties_reach_the_coordinator_and_nobody_else(sdk, channel, connect):
+    run = await start_coordinated(sdk, channel, connect, mesh=())
     assert await run.open("hospital-a", "coordinator", SERVES)
     for own, peer in [("hospital-a", "hospital-b"), ("coordinator", "hospital-a")]:
         assert (await refused(run.open(own, peer, MESH)))[0] is CODE.FAILED_PRECONDITION
 
 
-async def test_a_range_reaches_from_its_first_port_to_its_last(sdk, server, connect):
+async def test_a_range_reaches_from_its_first_port_to_its_last(sdk, channel, connect):
     run = await start_coordinated(
-        sdk, server.grpc_address, connect, mesh=(PortRange(first=30_000, last=30_010),)
+        sdk, channel, connect, mesh=(PortRange(first=30_000, last=30_010),)
     )
     for port in (30_000, 30_010):
         assert await run.open("hospital-a", "hospital-b", port)
@@ -133,9 +154,9 @@ async def test_what_is_no_port_is_said_to_be_none(run, port):
     assert text.startswith("port: ")
 
 
-async def test_a_run_that_is_not_launched_yet_opens_nothing(sdk, server, connect):
+async def test_a_run_that_is_not_launched_yet_opens_nothing(sdk, channel, connect):
     agents = [await connect(party) for party in ("hospital-a", "hospital-b")]
-    template_id = await make_template(server.grpc_address)
+    template_id = await make_template(channel)
     await connect("hub")
     data = [{"federated_id": agent.federated_id, "federated_data": ""} for agent in agents]
     created = await sdk.task.create("task", template_id, "", data)
@@ -178,11 +199,11 @@ async def test_500_at_once_from_one_agent_all_reach_the_other(run):
     }
 
 
-async def test_the_direct_address_of_who_is_reached_stands_in_the_ticket(sdk, server, connect):
+async def test_the_direct_address_of_who_is_reached_stands_in_the_ticket(sdk, channel, connect):
     async def connect_directly(federated_id):
         return await connect(federated_id, direct_address=f"{federated_id}.example.org:7000")
 
-    run = await start_coordinated(sdk, server.grpc_address, connect_directly)
+    run = await start_coordinated(sdk, channel, connect_directly)
     ticket = await run.open("hospital-a", "hospital-b", MESH)
     assert ticket.direct_address == "hospital-b.example.org:7000"
 
