@@ -20,9 +20,7 @@ import structlog
 from flow_contract.reasons import Reason
 from party_agent.runtime import process_spec, process_state
 from party_agent.runtime.confinement import Confinement
-from party_agent.runtime.neighbours import addresses
-from party_agent.runtime.neighbours.at_host import open_at_host
-from party_agent.runtime.neighbours.opened import Opened
+from party_agent.runtime.neighbours.at_host import HostSockets
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
     Neighbour,
@@ -78,7 +76,7 @@ class ProcessRuntime(WithoutImages):
         self._working: dict[str, asyncio.Task[Any]] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._ended: dict[str, asyncio.Event] = {}
-        self._opened = Opened()
+        self._sockets = HostSockets()
 
     async def open(self) -> None:
         """Find what earlier agents left and watch what still runs."""
@@ -97,7 +95,7 @@ class ProcessRuntime(WithoutImages):
         # Short work, and its callers would take a cancellation for their own.
         while tasks := [*self._starting.values(), *self._working.values(), *self._settling]:
             await asyncio.wait(tasks)
-        self._opened.close()
+        self._sockets.close()
         self._watches.close()
         self._exits.close()
         self._pulls.close()
@@ -107,8 +105,6 @@ class ProcessRuntime(WithoutImages):
         scratch = self._scratch(workload.party_run_id)
         if await self._do(scratch.party_run_id, scratch.read) is not None:
             return ""
-        # Now rather than at the moment of its start, when others have started.
-        addresses.host_ports(workload)
         # The workdir may lie on a disk that does not answer: not in the loop.
         not_enforced = await asyncio.to_thread(process_spec.not_enforced, workload)
         log.info(
@@ -132,14 +128,13 @@ class ProcessRuntime(WithoutImages):
 
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
         """Return a loopback address of this party run's own; names mean nothing here."""
-        return addresses.at_host(party_run_id, neighbour.number)
+        return self._sockets.host_of(party_run_id, neighbour)
 
     async def sockets(self, workload: Workload) -> Sockets:
         """Listen at the neighbours' addresses, in the place of earlier sockets."""
         if await self.inspect(workload.party_run_id) is None:
-            raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
-        self._opened.shut(workload.party_run_id)
-        return self._opened.keep(workload.party_run_id, open_at_host(workload))
+            raise process_spec.vanished()
+        return self._sockets.open(workload)
 
     async def launch(self, workload: Workload) -> Observation:
         """Start it unless anybody ever did, and say how it is."""
@@ -149,9 +144,7 @@ class ProcessRuntime(WithoutImages):
             await asyncio.shield(self._start(scratch))
             snapshot = await self._do(scratch.party_run_id, scratch.read)
         if snapshot is None:
-            raise RuntimeRefused(
-                Reason.WORKLOAD_VANISHED, "It was not prepared here, or was removed since."
-            )
+            raise process_spec.vanished()
         if snapshot.stage is Stage.STOPPED:
             await self.remove(workload.party_run_id)
             raise RuntimeRefused(Reason.STOPPED_BY_USER, "It was stopped before it started.")
@@ -197,7 +190,7 @@ class ProcessRuntime(WithoutImages):
 
     async def remove(self, party_run_id: str) -> None:
         """Kill what runs and delete its scratch directory."""
-        self._opened.shut(party_run_id)
+        self._sockets.shut(party_run_id)
         scratch = self._scratch(party_run_id)
         await self._join_start(party_run_id)
         while not await self._do(party_run_id, scratch.delete):
@@ -256,20 +249,9 @@ class ProcessRuntime(WithoutImages):
             log.warning("start_failed", party_run_id=party_run_id, detail=str(problem))
 
     async def _try_start(self, scratch: Scratch) -> None:
-        try:
-            async with asyncio.timeout(self._start_timeout_s):
-                await start_supervisor(scratch.folder, self._inherited, self._watches.reap)
-        except FileNotFoundError:
-            # Removed meanwhile: there was nowhere to write its log.
-            return
-        except TimeoutError:
-            raise RuntimeUnavailable(
-                f"the workload did not start in {self._start_timeout_s:g} seconds"
-            ) from None
-        except OSError as problem:
-            raise RuntimeUnavailable(
-                f"no supervisor can be started: {problem.strerror}"
-            ) from problem
+        await start_supervisor(
+            scratch.folder, self._inherited, self._watches.reap, timeout_s=self._start_timeout_s
+        )
         snapshot = await self._do(scratch.party_run_id, scratch.read)
         if snapshot is not None and snapshot.error is None:
             self._watch(snapshot)
