@@ -275,9 +275,8 @@ class SocketBehaviour:
             waiter = asyncio.create_task(sockets.dialled())
             await asyncio.sleep(0)
             await runtime.remove(workload.party_run_id)
-            async with asyncio.timeout(DEADLINE_S):
-                with pytest.raises(RuntimeUnavailable):
-                    await waiter
+            with pytest.raises(RuntimeUnavailable):
+                await asyncio.wait_for(waiter, DEADLINE_S)
             assert await harness.leftovers(workload.party_run_id) == []
 
     # --- two of one run

@@ -33,9 +33,11 @@ class NeighbourlyContainers(DockerHarness):
         super().__init__(folder, client)
         self.way = way
 
+    def ways(self) -> Ways:
+        return Ways(way=self.way, sidecar_image=PYTHON_IMAGE, folder=self.folder / "sockets")
+
     def new_runtime(self) -> DockerRuntime:
-        ways = Ways(way=self.way, sidecar_image=PYTHON_IMAGE, folder=self.folder / "sockets")
-        return DockerRuntime(agent_key=self.agent_key, pool_size=0, ways=ways)
+        return DockerRuntime(agent_key=self.agent_key, pool_size=0, ways=self.ways())
 
     def player_workload(self, own: Neighbour, *others: Neighbour) -> Workload:
         return puppet_workload(self, PYTHON_IMAGE, own, *others)
