@@ -99,7 +99,9 @@ CREATE FUNCTION tell_events() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
   INSERT INTO feed_events (run_id, party_run_id, task_id, federated_id, owner, side, from_value,
                            to_value, reason, at)
-  SELECT made.run_id, made.party_run_id, runs.task_id, party_runs.federated_id, tasks.owner,
+  SELECT made.run_id, made.party_run_id, runs.task_id,
+         CASE WHEN party_runs.role = 'coordinator' THEN 'coordinator'
+              ELSE party_runs.federated_id END, tasks.owner,
          made.side, made.from_value, made.to_value, made.reason, made.at
   FROM made
   JOIN runs ON runs.run_id = made.run_id

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from flow_contract.coordination import RunRole
 from flow_contract.lifecycle import (
     Desired,
     PartyRunState,
@@ -27,6 +28,7 @@ from flow_contract.lifecycle import (
     is_final,
     is_final_status,
 )
+from flow_server.domain.coordination import Coordination
 from flow_server.storage.columns import metadata, one_of, set_at_insert, time_column
 
 _FINAL_STATES = [state for state in PartyRunState if is_final(state)]
@@ -85,6 +87,9 @@ runs = Table(
     # The user who started it; a repeat has its original's.
     Column("requested_by", Text, nullable=False, server_default=text("''")),
     Column("snapshot", JSONB, nullable=False),
+    # What one member's end means for the others: see flow_server.domain.coordination. Stands
+    # here as well, because reports come by the thousand and a snapshot is slow to read.
+    Column("coordination", Text, nullable=False, server_default=text("'none'")),
     # The trace of its start (W3C Trace Context); null where it is not traced.
     Column("traceparent", Text),
     Column("status", Text, nullable=False),
@@ -109,6 +114,7 @@ runs = Table(
     time_column("retry_at"),
     CheckConstraint(one_of("status", RunStatus), name="status"),
     CheckConstraint(one_of("desired", Desired), name="desired"),
+    CheckConstraint(one_of("coordination", Coordination), name="coordination"),
     # A run that has ended has an end, and no other.
     CheckConstraint(
         f"({one_of('status', _FINAL_STATUSES)}) = (ended_at IS NOT NULL)", name="ended"
@@ -150,6 +156,9 @@ party_runs = Table(
     Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
     # No foreign key: a run names parties that never connected, and says so.
     Column("federated_id", Text, nullable=False),
+    # A party's own share, or the run's coordinator, wherever that was put.
+    Column("role", Text, nullable=False, server_default=text("'party'")),
+    # A coordinator's is the number of parties.
     Column("rank", Integer, nullable=False),
     Column("federated_data", Text, nullable=False),
     Column("desired", Text, nullable=False),
@@ -169,6 +178,10 @@ party_runs = Table(
     Column("current_epoch", Integer),
     Column("total_epoch", Integer),
     Column("note", Text, nullable=False, server_default=text("''")),
+    # What went between it and each peer, and what a coordinator says of the parties.
+    Column("traffic", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("peer_progress", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    CheckConstraint(one_of("role", RunRole), name="role"),
     CheckConstraint(one_of("state", PartyRunState), name="state"),
     CheckConstraint(one_of("desired", Desired), name="desired"),
     # What has ended has an end and a reason, and no other has an exit code.
@@ -183,8 +196,18 @@ party_runs = Table(
     CheckConstraint("state <> 'succeeded' OR exit_code IS NOT DISTINCT FROM 0", name="succeeded"),
     # Epochs are counted.
     CheckConstraint("current_epoch >= 0 AND total_epoch >= 0", name="epochs"),
-    UniqueConstraint("run_id", "federated_id"),
+    # Only a coordinator knows of others.
+    CheckConstraint("peer_progress = '[]' OR role = 'coordinator'", name="peer_progress"),
+    # A party takes part once; beside that it may hold the coordinator.
+    UniqueConstraint("run_id", "federated_id", "role"),
     UniqueConstraint("run_id", "rank"),
+    # A run has one coordinator at most.
+    Index(
+        "uq_party_runs_coordinator_run_id",
+        "run_id",
+        unique=True,
+        postgresql_where=text("role = 'coordinator'"),
+    ),
     # What a connecting agent asks for.
     Index(
         "ix_party_runs_open",
@@ -234,6 +257,12 @@ parties = Table(
     set_at_insert("first_seen_at"),
     set_at_insert("last_seen_at"),
     Index("ix_parties_owner_id", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),
+    # Where a coordinator can be put whose template names no party.
+    Index(
+        "ix_parties_coordinates",
+        "federated_id",
+        postgresql_where=text("inventory @> '{\"coordinates\": true}'"),
+    ),
 )
 
 # What this schema promises to code that is older than it: see docs/adr/0007.

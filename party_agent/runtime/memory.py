@@ -14,6 +14,7 @@ from party_agent.runtime.memory_sockets import MemorySockets
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Phase,
@@ -85,6 +86,10 @@ class MemoryRuntime(WithoutImages):
             raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
         self._opened.append(opened := self.state.loopback.open(workload))
         return opened
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
 
     async def launch(self, workload: Workload) -> Observation:
         """Start the script, or adopt it."""

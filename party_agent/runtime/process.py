@@ -23,6 +23,7 @@ from party_agent.runtime.confinement import Confinement
 from party_agent.runtime.neighbours.at_host import HostSockets
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Progress,
@@ -135,6 +136,10 @@ class ProcessRuntime(WithoutImages):
         if await self.inspect(workload.party_run_id) is None:
             raise process_spec.vanished()
         return self._sockets.open(workload)
+
+    def path_of(self, bind: Bind) -> str:
+        """Return the bind's own path: a process sees the host's files."""
+        return str(bind.source)
 
     async def launch(self, workload: Workload) -> Observation:
         """Start it unless anybody ever did, and say how it is."""

@@ -24,6 +24,7 @@ class Reason(enum.StrEnum):
     TIMED_OUT = "timed_out"
     COMMAND_NOT_FOUND = "command_not_found"
     # ends before it ran
+    PLACEHOLDER_UNKNOWN = "placeholder_unknown"
     IMAGE_NOT_FOUND = "image_not_found"
     IMAGE_PULL_FAILED = "image_pull_failed"
     GPU_UNAVAILABLE = "gpu_unavailable"
@@ -34,6 +35,7 @@ class Reason(enum.StrEnum):
     PARTY_UNKNOWN = "party_unknown"
     PARTY_OFFLINE = "party_offline"
     PARTY_DRAINING = "party_draining"
+    NO_COORDINATING_AGENT = "no_coordinating_agent"
     START_TIMED_OUT = "start_timed_out"
     START_ROLLED_BACK = "start_rolled_back"
     COORDINATOR_UNREACHABLE = "coordinator_unreachable"
@@ -73,6 +75,10 @@ SENTENCES: dict[Reason, str] = {
         "The image does not hold the command, or it is not executable; check the template's "
         "command and workdir."
     ),
+    Reason.PLACEHOLDER_UNKNOWN: (
+        "The template's command or environment asks for something that this run does not have; "
+        "check its placeholders, and what the run was started with."
+    ),
     Reason.IMAGE_NOT_FOUND: (
         "The site has no such image and can't pull it; check the name and tag, or ask the "
         "site to load it."
@@ -103,6 +109,11 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.PARTY_DRAINING: (
         "The party takes no new work at present; ask the site when it will, and start again then."
+    ),
+    Reason.NO_COORDINATING_AGENT: (
+        "The template names no party for its coordinator, and no agent that was started to "
+        "coordinate takes new work; start one with `fedflow agent --coordinator`, or name a party "
+        "in coordinator.party."
     ),
     Reason.START_TIMED_OUT: (
         "Not every party was ready before the deadline, so nothing was started anywhere; see "
@@ -164,6 +175,8 @@ INFRASTRUCTURE: frozenset[Reason] = frozenset(
         Reason.IMAGE_PULL_FAILED,
         Reason.PARTY_OFFLINE,
         Reason.START_TIMED_OUT,
+        # Also where its coordinator was to blame: then that one's own reason counts as well.
+        Reason.COORDINATOR_UNREACHABLE,
         Reason.SITE_DISCONNECTED,
         Reason.WORKLOAD_VANISHED,
         Reason.RUNTIME_ERROR,

@@ -67,8 +67,15 @@ def test_names_and_ids_come_from_the_server(address):
     assert complete("fedflow task get test", server=address) == ["testCase"]
     assert complete(f"fedflow task get {TASK_ID[:3]}", server=address) == [TASK_ID]
     assert complete("fedflow template get te", server=address) == ["template_003"]
-    assert complete("fedflow task logs x --party ", server=address) == ["federate-1"]
+    assert complete("fedflow task logs x --party fed", server=address) == ["federate-1"]
+    assert complete("fedflow task list --party ", server=address) == ["federate-1"]
     assert complete("fedflow task start test", server=address) == ["testCase"]
+
+
+@pytest.mark.parametrize("command", ["logs", "metrics", "outputs", "download"])
+def test_where_a_run_s_members_are_named_its_coordinator_is_one_of_them(address, command):
+    found = complete(f"fedflow task {command} x --party ", server=address)
+    assert found == ["federate-1", "coordinator"]
 
 
 def test_a_server_on_the_command_line_is_asked(address):

@@ -19,6 +19,10 @@ NO_CAUSE = {
     Reason.COMPLETED,
     Reason.STOPPED_BY_USER,
     Reason.START_ROLLED_BACK,
+    Reason.WAITING_FOR_COORDINATOR,
+    Reason.PARTIES_ENDED,
+    Reason.COORDINATOR_ENDED,
+    Reason.PEER_FAILED,
 }
 
 
@@ -27,6 +31,10 @@ def task(status, *reasons):
         "status": str(status),
         "party_status": [{"reason": str(reason)} for reason in reasons],
     }
+
+
+def with_coordinator(task, reason):
+    return task | {"coordinator": {"role": "coordinator", "reason": str(reason)}}
 
 
 def test_the_page_has_the_same_table_as_the_code():
@@ -60,6 +68,18 @@ def test_every_reason_that_can_be_a_cause_has_a_code():
         (task(RunStatus.FAILED, Reason.SITE_DISCONNECTED), Exit.LOST),
         (task(RunStatus.FAILED, "of_a_newer_server"), Exit.FAILED),
         (task(RunStatus.FAILED), Exit.FAILED),
+        (task(RunStatus.FAILED, Reason.COORDINATOR_UNREACHABLE), Exit.TIMED_OUT),
+        # The parties only say that they went with it.
+        (
+            with_coordinator(task(RunStatus.FAILED, Reason.PEER_FAILED), Reason.OOM_KILLED),
+            Exit.FAILED,
+        ),
+        (
+            with_coordinator(
+                task(RunStatus.FAILED, Reason.START_ROLLED_BACK), Reason.IMAGE_NOT_FOUND
+            ),
+            Exit.REFUSED,
+        ),
     ],
 )
 def test_a_run_ends_the_command_by_its_worst_party(seen, code):

@@ -72,6 +72,19 @@ def test_everything_that_a_file_may_say(read):
           run_timeout_s: 4
           on_disconnect: {stop_after_s: 5}
           retry: {max_retries: 1, backoff_s: 2, on_nonzero_exit: true}
+          coordinator:
+            image_url: server:1
+            workdir: /server
+            command: [python, server.py, --port, 8080]
+            env: {ROUNDS: 3}
+            resources: {memory_bytes: 1 GiB}
+            ports: [8080]
+            party: hospital-a
+            ends: by_itself
+            decides: true
+          mesh: [29500, 32768-60999, "80"]
+          connect_timeout_s: 5
+          framework: iflearner
         task:
           name: digits-all
           parties:
@@ -108,6 +121,20 @@ def test_everything_that_a_file_may_say(read):
         "run_timeout_s": 4,
         "on_disconnect": {"stop_after_s": 5},
         "retry": {"max_retries": 1, "backoff_s": 2, "on_nonzero_exit": True},
+        "coordinator": {
+            "image_url": "server:1",
+            "workdir": "/server",
+            "command": ["python", "server.py", "--port", "8080"],
+            "env": {"ROUNDS": "3"},
+            "resources": {"memory_bytes": 1024**3},
+            "ports": [8080],
+            "party": "hospital-a",
+            "ends": "by_itself",
+            "decides": True,
+        },
+        "mesh": [29500, "32768-60999", 80],
+        "connect_timeout_s": 5,
+        "framework": "iflearner",
     }
     assert found.task.federate_data == [
         {"federated_id": "hospital-b", "federated_data": "scans"},
@@ -169,6 +196,71 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_lines(mistakes):
         "23: start.epochs: -1 must be between 0 and 1000000000",
         "24: start.epoch: is not known; did you mean epochs?",
     ]
+
+
+def test_all_mistakes_of_a_coordinator_are_told_too(mistakes):
+    assert mistakes(
+        """\
+        template:
+          name: digits
+          image_url: digits:2
+          coordinator:
+            image: server:1
+            command: python server.py
+            env: {FEDFLOW_X: 1}
+            resources:
+              memory_bytes: 1
+            ports: [8080, 70000]
+            party: hospital a
+            ends: later
+          mesh: [29500, 30000-29000, 1.5]
+          connect_timeout_s: 0
+          framework: flower
+        """,
+        needs=["template"],
+    ) == [
+        "5: template.coordinator.image: is not known; did you mean image_url?",
+        (
+            "6: template.coordinator.command: give a list of texts such as [python, train.py], "
+            "not 'python server.py'"
+        ),
+        (
+            "7: template.coordinator.env: names that begin with FEDFLOW_ are set by Fedflow; "
+            "rename FEDFLOW_X"
+        ),
+        (
+            "9: template.coordinator.resources.memory_bytes: 1 must be between 6291456 and "
+            "9223372036854775807"
+        ),
+        "10: template.coordinator.ports[1]: 70000 must be between 1 and 65535",
+        (
+            "11: template.coordinator.party: 'hospital a' is no party id; name the party that "
+            "is to run it, or leave it out for an agent that was started with --coordinator"
+        ),
+        "12: template.coordinator.ends: give one of after_parties, by_itself, not 'later'",
+        (
+            "13: template.mesh[2]: give a port such as 29500, or a range such as 32768-60999, "
+            "not '1.5'"
+        ),
+        "14: template.connect_timeout_s: 0 must be between 1 and 604800",
+        "15: template.framework: give one of none, iflearner, not 'flower'",
+    ]
+
+
+def test_what_only_makes_no_sense_together_is_told_with_its_line(mistakes):
+    template = "template:\n  name: digits\n  image_url: digits:2\n"
+    assert mistakes(template + "  mesh: [1, 30000-29000]\n", needs=["template"]) == [
+        "4: template.mesh[1]: 30000-29000 holds no port; give the smaller first"
+    ]
+    assert mistakes(template + "  coordinator: {command: [a]}\n", needs=["template"]) == [
+        "4: template.coordinator.ports: is missing; add it"
+    ]
+    (alone,) = mistakes(template + "  framework: iflearner\n", needs=["template"])
+    assert alone.startswith("1: template.coordinator: ")
+    (decides,) = mistakes(
+        template + "  coordinator:\n    ports: [80]\n    decides: true\n", needs=["template"]
+    )
+    assert decides.startswith("6: template.coordinator.decides: one that is stopped after")
 
 
 @pytest.mark.parametrize(

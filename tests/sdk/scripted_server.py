@@ -17,10 +17,26 @@ from google.protobuf.message import Message
 from flow_contract.errors import FlowError
 from flow_server_sdk import methods
 from flow_server_sdk.methods import Method
-from flow_wire import audit_pb2, parties_pb2, runs_pb2, tasks_pb2, templates_pb2, users_pb2
+from flow_wire import (
+    audit_pb2,
+    outputs_pb2,
+    parties_pb2,
+    runs_pb2,
+    tasks_pb2,
+    templates_pb2,
+    users_pb2,
+)
 from flow_wire.codec.errors import encode_error
 
-_FILES = (templates_pb2, tasks_pb2, runs_pb2, parties_pb2, users_pb2, audit_pb2)
+_FILES = (
+    templates_pb2,
+    tasks_pb2,
+    runs_pb2,
+    parties_pb2,
+    users_pb2,
+    audit_pb2,
+    outputs_pb2,
+)
 
 
 def request_class(method: Method) -> type[Message]:

@@ -110,6 +110,8 @@ def test_a_started_task_shows_each_party_by_rank():
             "started_at": "Sat, 21 Nov 2026 06:47:51 -0000",
             "finished_at": None,
             "note": "",
+            "role": "party",
+            "traffic": [],
         },
         {
             "name": "federate-2",
@@ -129,6 +131,8 @@ def test_a_started_task_shows_each_party_by_rank():
             "started_at": None,
             "finished_at": None,
             "note": "",
+            "role": "party",
+            "traffic": [],
         },
     ]
 
@@ -187,6 +191,8 @@ def test_a_party_shows_what_its_agent_has():
         "data_names": ["scans"],
         "first_seen": "Sat, 21 Nov 2026 06:47:51 -0000",
         "last_seen": "Sat, 21 Nov 2026 06:48:01 -0000",
+        "coordinates": False,
+        "direct_address": "",
     }
 
 

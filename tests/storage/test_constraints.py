@@ -228,10 +228,36 @@ NEVER = [
     ),
     Never(
         sentence="a party twice in a run",
-        rule="uq_party_runs_run_id_federated_id",
+        rule="uq_party_runs_run_id_federated_id_role",
         table=party_runs,
         change=_OTHER_SHARE | {"federated_id": "north"},
         adds=True,
+    ),
+    Never(
+        sentence="two coordinators of a run",
+        rule="uq_party_runs_coordinator_run_id",
+        table=party_runs,
+        first={"role": "coordinator"},
+        change=_OTHER_SHARE | {"role": "coordinator"},
+        adds=True,
+    ),
+    Never(
+        sentence="a party run that is neither a party's nor the coordinator",
+        rule="ck_party_runs_role",
+        table=party_runs,
+        change={"role": "spectator"},
+    ),
+    Never(
+        sentence="a party that says how far others are",
+        rule="ck_party_runs_peer_progress",
+        table=party_runs,
+        change={"peer_progress": [{"federated_id": "south"}]},
+    ),
+    Never(
+        sentence="a run whose members depend on one another in a way that nobody knows",
+        rule="ck_runs_coordination",
+        table=runs,
+        change={"coordination": "ring"},
     ),
     Never(
         sentence="two parties of a run with one rank",
@@ -315,6 +341,13 @@ async def test_a_task_may_run_again_once_its_run_has_ended(engine):
         await insert_valid(connection, ROWS)
         await connection.execute(update(runs).values(_ENDED))
         await connection.execute(insert(runs).values(_RUN | _OTHER_RUN))
+
+
+async def test_a_party_may_hold_the_coordinator_beside_its_own_share(engine):
+    async with engine.begin() as connection:
+        await insert_valid(connection, ROWS)
+        beside = _PARTY_RUN | {"party_run_id": "share-2", "rank": 1, "role": "coordinator"}
+        await connection.execute(insert(party_runs).values(beside))
 
 
 async def test_starts_without_a_request_id_are_never_repeats(engine):

@@ -26,6 +26,7 @@ from party_agent.runtime.docker_engine.translate import container_name
 from party_agent.runtime.docker_engine.watched import WatchedEngine
 from party_agent.runtime.neighbours.ways import Ways
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Phase,
@@ -136,6 +137,10 @@ class DockerRuntime:
         await self._sidecar_image(workload, _untold)
         with understood("open sockets"):
             return await self._work.run(workload.party_run_id, lambda: self._opened_in(workload))
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""

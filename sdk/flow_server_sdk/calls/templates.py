@@ -13,6 +13,7 @@ from flow_wire.codec.templates import decode_template, encode_template_spec
 
 MountDicts = list[dict[str, str]]
 OnDisconnect = dict[str, int] | Literal["keep"]
+Ports = list[int | str]
 
 
 class TemplateCalls(Surface[R]):
@@ -33,6 +34,15 @@ class TemplateCalls(Surface[R]):
     - `retry`: {"max_retries": 3, "backoff_s": 10, "on_nonzero_exit": False}, how often a run that
       failed through the infrastructure (and with `on_nonzero_exit` through the workload) is
       started again, after `backoff_s`, doubled with each further retry; by default never
+    - `coordinator`: {"command": ["python", "server.py"], "ports": [8080]}, one container more that
+      the parties reach as `coordinator`, on these ports; with "image_url", "workdir" (both the
+      template's where left out), "env" and "resources" of its own. "party" names the site that
+      runs it, else it is an agent that was started with --coordinator. "ends": "after_parties"
+      (the default: it is stopped once all parties have ended) or "by_itself"; then "decides":
+      True makes its exit code alone the run's outcome, and its end that of the parties
+    - `mesh`: [29500, "32768-60999"], ports under which each party is reached as party-<id>
+    - `connect_timeout_s` until the coordinator must listen, counted at each party (60)
+    - `framework`: "iflearner" appends that framework's arguments to the commands
     """
 
     def create(  # noqa: PLR0917 - the original's order, which callers rely on
@@ -55,6 +65,10 @@ class TemplateCalls(Surface[R]):
         run_timeout_s: int | None = None,
         on_disconnect: OnDisconnect | None = None,
         retry: dict[str, Any] | None = None,
+        coordinator: dict[str, Any] | None = None,
+        mesh: Ports | None = None,
+        connect_timeout_s: int | None = None,
+        framework: str | None = None,
     ) -> R:
         """Store a template; data.template_id is its id, 30 hex digits."""
         return self._send(
@@ -80,6 +94,10 @@ class TemplateCalls(Surface[R]):
                             run_timeout_s=run_timeout_s,
                             on_disconnect=on_disconnect,
                             retry=retry,
+                            coordinator=coordinator,
+                            mesh=mesh,
+                            connect_timeout_s=connect_timeout_s,
+                            framework=framework,
                         )
                     )
                 ),
@@ -108,6 +126,10 @@ class TemplateCalls(Surface[R]):
         run_timeout_s: int | None = None,
         on_disconnect: OnDisconnect | None = None,
         retry: dict[str, Any] | None = None,
+        coordinator: dict[str, Any] | None = None,
+        mesh: Ports | None = None,
+        connect_timeout_s: int | None = None,
+        framework: str | None = None,
     ) -> R:
         """Replace a template whole: what is left out goes back to its default."""
         return self._send(
@@ -134,6 +156,10 @@ class TemplateCalls(Surface[R]):
                             run_timeout_s=run_timeout_s,
                             on_disconnect=on_disconnect,
                             retry=retry,
+                            coordinator=coordinator,
+                            mesh=mesh,
+                            connect_timeout_s=connect_timeout_s,
+                            framework=framework,
                         )
                     ),
                 ),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from flow_contract.coordination import COORDINATOR_NAME
 from flow_contract.foreign_text import printable
 from flow_server_sdk.cli.asking import data_of, split
 
@@ -61,6 +62,14 @@ def parties(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
         return [(each["federated_id"], "", each["name"]) for each in found]
 
     return _named(_answers(ctx, question), incomplete)
+
+
+def members(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a party's id, or `coordinator`."""
+    found = parties(ctx, param, incomplete)
+    if COORDINATOR_NAME.startswith(incomplete):
+        found.append(CompletionItem(COORDINATOR_NAME, help="the run's, wherever it is"))
+    return found
 
 
 def outputs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

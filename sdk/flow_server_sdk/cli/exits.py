@@ -12,6 +12,7 @@ import click
 from flow_contract import errors
 from flow_contract.lifecycle import RunStatus
 from flow_contract.reasons import Reason, known
+from flow_server_sdk.cli.members import members_of
 
 
 class Exit(enum.IntEnum):
@@ -85,12 +86,13 @@ OF_REASONS: dict[Reason, Exit] = {
     Reason.PARTY_UNKNOWN: Exit.REFUSED,
     Reason.PARTY_OFFLINE: Exit.REFUSED,
     Reason.PARTY_DRAINING: Exit.REFUSED,
+    Reason.COORDINATOR_UNREACHABLE: Exit.TIMED_OUT,
     Reason.SITE_DISCONNECTED: Exit.LOST,
     Reason.LEASE_EXPIRED: Exit.LOST,
     Reason.GIVEN_UP: Exit.LOST,
 }
 
-# Of several parties' the first: a refusal keeps all from running, a failure makes others wait.
+# Of several members' the first: a refusal keeps all from running, a failure makes others wait.
 _WORST = (Exit.REFUSED, Exit.FAILED, Exit.LOST, Exit.TIMED_OUT)
 
 
@@ -123,9 +125,9 @@ def of_task(task: dict[str, Any]) -> Exit:
         case RunStatus.SUCCEEDED:
             return Exit.OK
         case RunStatus.FAILED:
-            return _of_parties(task["party_status"] or ())
+            return _of_members(members_of(task))
         case RunStatus.CANCELLED:
-            found = _of_parties(task["party_status"] or ())
+            found = _of_members(members_of(task))
             return Exit.LOST if found is Exit.LOST else Exit.STOPPED
         case RunStatus.UNKNOWN:
             return Exit.LOST
@@ -133,6 +135,6 @@ def of_task(task: dict[str, Any]) -> Exit:
             return Exit.STILL_RUNNING
 
 
-def _of_parties(parties: Iterable[dict[str, Any]]) -> Exit:
-    found = {OF_REASONS.get(known(party["reason"])) for party in parties}
+def _of_members(members: Iterable[dict[str, Any]]) -> Exit:
+    found = {OF_REASONS.get(known(member["reason"])) for member in members}
     return next((code for code in _WORST if code in found), Exit.FAILED)

@@ -32,7 +32,11 @@ _fields = (
     click.option("--remark", help="Any text."),
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Hyper-parameter."),
     click.option("--env", "env", multiple=True, metavar="NAME=VALUE", help="Environment variable."),
-)
+    click.option(
+        "--mesh", "mesh", multiple=True, metavar="PORT|FIRST-LAST",
+        help="Where parties reach each other.",
+    ),
+)  # fmt: skip
 
 
 @click.group(short_help="Create, list, update and delete templates.")
@@ -52,7 +56,10 @@ def _with_fields(command: Any) -> Any:
 @_with_fields
 @showing
 def create(file: Path | None, server: str, out: Output, **given: Any) -> None:
-    """Create a template from FILE.yaml, its section template, or from options."""
+    """Create a template from FILE.yaml, its section template, or from options.
+
+    A coordinator, limits and all else that has parts of its own need a file.
+    """
     fields = _asked(file, given)
     for option in ("name", "image_url"):
         if not fields.get(option):
@@ -151,6 +158,8 @@ def _asked(file: Path | None, given: dict[str, Any]) -> dict[str, Any]:
         said["hyper_parameter"] = [f"{name}={value}" for name, value in found.items()]
     if "env" in said:
         said["env"] = parameters.pairs("--env", said["env"])
+    if "mesh" in said:
+        said["mesh"] = list(said["mesh"])
     return said
 
 

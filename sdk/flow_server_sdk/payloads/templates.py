@@ -1,13 +1,12 @@
 """Arguments of template calls as a TemplateSpec."""
 
-from collections.abc import Mapping
-
+from flow_contract.coordination import Framework
 from flow_contract.errors import InvalidArgument
 from flow_contract.templates import (
+    DEFAULT_CONNECT_TIMEOUT_S,
     DEFAULT_PREPARE_DEADLINE_S,
     DEFAULT_START_DEADLINE_S,
     DEFAULT_STOP_GRACE_S,
-    GpuRequest,
     Mount,
     Network,
     OnDisconnect,
@@ -15,10 +14,8 @@ from flow_contract.templates import (
     RetryPolicy,
     TemplateSpec,
 )
-from flow_server_sdk.payloads import forms
+from flow_server_sdk.payloads import coordination, forms, limits
 
-_RESOURCES = ("cpus", "memory_bytes", "pids", "shm_bytes", "gpus")
-_GPUS = ("count", "device_ids", "capabilities")
 _MOUNT = ("data_name", "target")
 _KEEP = "keep"
 _ON_DISCONNECT = ("stop_after_s",)
@@ -44,6 +41,10 @@ def template_spec(
     run_timeout_s: object,
     on_disconnect: object,
     retry: object,
+    coordinator: object,
+    mesh: object,
+    connect_timeout_s: object,
+    framework: object,
 ) -> TemplateSpec:
     """Return what the arguments say; None where an argument is optional means its default.
 
@@ -57,8 +58,8 @@ def template_spec(
         command=forms.texts("command", command),
         remark="" if remark is None else forms.text("remark", remark),
         hyper_parameter=forms.texts_or_none("hyper_parameter", hyper_parameter),
-        resources=Resources() if resources is None else _resources(resources),
-        env={} if env is None else _env(env),
+        resources=Resources() if resources is None else limits.resources("resources", resources),
+        env={} if env is None else limits.env("env", env),
         mounts=() if mounts is None else _mounts(mounts),
         user="" if user is None else forms.text("user", user),
         network=Network.NONE if network is None else _network(network),
@@ -72,47 +73,13 @@ def template_spec(
         else forms.integer("run_timeout_s", run_timeout_s),
         on_disconnect=OnDisconnect() if on_disconnect is None else _on_disconnect(on_disconnect),
         retry=RetryPolicy() if retry is None else _retry(retry),
-    )
-
-
-def _resources(value: object) -> Resources:
-    given = forms.record("resources", value, _RESOURCES)
-    cpus, gpus = given.get("cpus"), given.get("gpus")
-    return Resources(
-        cpus=None if cpus is None else forms.real("resources.cpus", cpus),
-        memory_bytes=_limit(given, "memory_bytes"),
-        pids=_limit(given, "pids"),
-        shm_bytes=_limit(given, "shm_bytes"),
-        gpus=None if gpus is None else _gpus(gpus),
-    )
-
-
-def _limit(given: Mapping[str, object], key: str) -> int | None:
-    value = given.get(key)
-    if value is None:
-        return None
-    return forms.integer(f"resources.{key}", value, most=forms.INT64_MAX)
-
-
-def _gpus(value: object) -> GpuRequest:
-    given = forms.record("resources.gpus", value, _GPUS)
-    count = forms.integer("resources.gpus.count", given.get("count", 0))
-    if count < 0:
-        # The wire's count has no sign, so the server could not say this.
-        raise InvalidArgument("resources.gpus.count: give 1 or more", field="resources.gpus.count")
-    return GpuRequest(
-        count=count,
-        device_ids=forms.texts("resources.gpus.device_ids", given.get("device_ids", ())),
-        capabilities=forms.texts(
-            "resources.gpus.capabilities", given.get("capabilities", GpuRequest().capabilities)
+        coordinator=None if coordinator is None else coordination.coordinator(coordinator),
+        mesh=() if mesh is None else coordination.mesh(mesh),
+        connect_timeout_s=_seconds(
+            "connect_timeout_s", connect_timeout_s, DEFAULT_CONNECT_TIMEOUT_S
         ),
+        framework=Framework.NONE if framework is None else coordination.framework(framework),
     )
-
-
-def _env(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise forms.refusal("env", value, "a dict of strings such as {'LR': '0.1'}")
-    return {forms.text("env", key): forms.text(f"env[{key}]", value[key]) for key in value}
 
 
 def _mounts(value: object) -> tuple[Mount, ...]:

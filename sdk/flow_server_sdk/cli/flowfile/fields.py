@@ -1,8 +1,9 @@
 """What the file's sections hold. The names are those of FlowServerSdk's arguments."""
 
+from flow_contract.coordination import Ends, Framework
 from flow_contract.templates import Network
 from flow_server_sdk.cli.flowfile.containers import Either, Field, ListOf, MapOf, Record
-from flow_server_sdk.cli.flowfile.scalars import Flag, Real, Size, Text, Whole
+from flow_server_sdk.cli.flowfile.scalars import Flag, Ports, Real, Size, Text, Whole
 
 _TEXT, _WHOLE = Text(), Whole()
 _TEXTS = ListOf(kind=_TEXT, wanted="a list of texts such as [python, train.py]")
@@ -11,6 +12,7 @@ _VALUES = Either(
     other=ListOf(kind=_TEXT, wanted="a mapping such as {lr: 0.1}"),
 )
 
+_ENV = MapOf(kind=Text(may_be_empty=True))
 _GPUS = Record(
     fields={
         "count": Field(kind=_WHOLE, about="How many, any of the site's."),
@@ -48,6 +50,26 @@ _RETRY = Record(
         "on_nonzero_exit": Field(kind=Flag(), about="Also when the workload itself failed."),
     }
 )
+COORDINATOR = Record(
+    fields={
+        "image_url": Field(kind=_TEXT, about="Left out: the template's."),
+        "workdir": Field(kind=_TEXT, about="Left out: the template's."),
+        "command": Field(kind=_TEXTS, about="Program and arguments; no shell."),
+        "env": Field(kind=_ENV, about="Environment variables."),
+        "resources": Field(kind=_RESOURCES, about="Limits of this container."),
+        "ports": Field(
+            kind=ListOf(kind=_WHOLE, wanted="a list of ports such as [8080]"),
+            about="What the parties reach as coordinator:PORT.",
+            is_needed=True,
+        ),
+        "party": Field(kind=_TEXT, about="Where it runs; left out: an agent that coordinates."),
+        "ends": Field(
+            kind=Text(choices=tuple(str(each) for each in Ends)),
+            about="Stopped once all parties have ended, or by itself.",
+        ),
+        "decides": Field(kind=Flag(), about="Its exit code alone is the run's outcome."),
+    }
+)
 
 TEMPLATE = Record(
     fields={
@@ -58,7 +80,7 @@ TEMPLATE = Record(
         "remark": Field(kind=_TEXT),
         "hyper_parameter": Field(kind=_VALUES, about="What the workload reads."),
         "resources": Field(kind=_RESOURCES, about="Limits at each party."),
-        "env": Field(kind=MapOf(kind=Text(may_be_empty=True)), about="Environment variables."),
+        "env": Field(kind=_ENV, about="Environment variables."),
         "mounts": Field(kind=ListOf(kind=_MOUNT), about="More of the site's data, read-only."),
         "user": Field(kind=_TEXT, about="The container's user."),
         "network": Field(kind=Text(choices=tuple(str(each) for each in Network))),
@@ -68,6 +90,16 @@ TEMPLATE = Record(
         "run_timeout_s": Field(kind=_WHOLE, about="After which a workload is stopped."),
         "on_disconnect": Field(kind=_ON_DISCONNECT, about="When a site has lost the server."),
         "retry": Field(kind=_RETRY, about="How often a failed run is started again."),
+        "coordinator": Field(kind=COORDINATOR, about="One container that the parties talk to."),
+        "mesh": Field(
+            kind=ListOf(kind=Ports(), wanted="a list such as [29500, 32768-60999]"),
+            about="Ports under which each party is reached as party-<id>.",
+        ),
+        "connect_timeout_s": Field(kind=_WHOLE, about="Until the coordinator must listen."),
+        "framework": Field(
+            kind=Text(choices=tuple(str(each) for each in Framework)),
+            about="Whose arguments are appended to the commands.",
+        ),
     }
 )
 

@@ -23,6 +23,7 @@ from flow_server_sdk.payloads.templates import template_spec
 
 # With which a single field is judged.
 _PLAIN: dict[str, Any] = {**dict.fromkeys(TEMPLATE.fields), "workdir": "", "command": []}
+_ANY_COORDINATOR = {"ports": [1]}
 _VALID = {**_PLAIN, "name": "name", "image_url": "image"}
 
 
@@ -112,8 +113,12 @@ def _template(given: dict[str, Any], report: Report) -> dict[str, Any]:
             partial(_check_template, alone),
             report,
         )
+    _judge_coordinator(given.get("coordinator", {}), report)
     for name in given:
         alone = {**_VALID, name: fields[name]}
+        if name == "framework" and "template.coordinator" in report.lines:
+            # It needs a coordinator, whatever that one is.
+            alone["coordinator"] = _ANY_COORDINATOR
         _judge(
             f"template.{name}",
             partial(_check_template, alone),
@@ -121,6 +126,14 @@ def _template(given: dict[str, Any], report: Report) -> dict[str, Any]:
             "template.",
         )
     return fields
+
+
+def _judge_coordinator(given: dict[str, Any], report: Report) -> None:
+    """Judge each field alone; those that say how it ends only make sense together."""
+    for name in given.keys() - {"ends", "decides"}:
+        alone = {**_VALID, "coordinator": {**_ANY_COORDINATOR, name: given[name]}}
+        path = f"template.coordinator.{name}"
+        _judge(path, partial(_check_template, alone), report, "template.")
 
 
 def _task(given: dict[str, Any], report: Report, *, has_template: bool) -> TaskPart:

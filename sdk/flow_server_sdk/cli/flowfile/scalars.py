@@ -20,6 +20,7 @@ _UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 _SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>[KMGT]iB|)")
 _WITH_UNIT = r"[0-9]+(\.[0-9]+)? ?[KMGT]iB"
 _WHOLE = re.compile(r"[+-]?[0-9][0-9_]*")
+_PORTS = r"[0-9]{1,5}-[0-9]{1,5}"
 
 
 class _Unreadable:
@@ -156,3 +157,21 @@ class Flag:
     def schema(self) -> Schema:
         """Return booleans."""
         return {"type": "boolean"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """A port, or a range of ports: 29500, 32768-60999."""
+
+    def read(self, node: Node, path: str, report: Report) -> Any:
+        """Return a number, or a range as a text."""
+        text = node.value.strip() if isinstance(node, ScalarNode) else ""
+        if re.fullmatch(_PORTS, text, re.ASCII):
+            return text
+        if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
+            return int(text)
+        return wrong(node, path, report, "a port such as 29500, or a range such as 32768-60999")
+
+    def schema(self) -> Schema:
+        """Return integers, or texts of two."""
+        return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_PORTS}$"}]}

@@ -12,7 +12,6 @@ from flow_server_sdk.cli.asking import ask, data_of
 from flow_server_sdk.cli.exits import CommandFailed, Exit
 from flow_server_sdk.cli.output import IDS, JSON, Output, say, showing, write_json
 from flow_server_sdk.cli.sizes import size_of
-from flow_server_sdk.cli.tasks.arriving import awaited, never_began
 from flow_server_sdk.cli.tasks.outputs import party_option, path_of, run_option
 from flow_server_sdk.cli.tasks.stored import KEY, wanted_task
 from flow_server_sdk.cli.tasks.watch import timeout_option
@@ -69,7 +68,7 @@ def download(
         give_up_at = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             listed = data_of(sdk.task.outputs(task_id, run_id=run_id, party=parties or None))
-            coming = _coming(sdk, task_id, listed, is_newest=run_id is None)
+            coming = [one["party"] for one in listed["parties"] if not one["complete"]]
             is_late = give_up_at is not None and time.monotonic() >= give_up_at
             if not is_awaited or not coming or is_late:
                 break
@@ -94,17 +93,6 @@ def download(
             "brings the rest",
             Exit.STILL_RUNNING,
         )
-
-
-def _coming(
-    sdk: "FlowServerSdk", task_id: str, listed: dict[str, Any], *, is_newest: bool
-) -> list[str]:
-    """Return the parties from which more may come."""
-    open_still = awaited(listed["parties"], set())
-    if not open_still or not is_newest:
-        return [one["party"] for one in open_still]
-    idle = never_began(data_of(sdk.task.get(task_id))["party_status"])
-    return [one["party"] for one in awaited(open_still, idle)]
 
 
 def _tell(brought: dict[str, Any], out: Output) -> None:

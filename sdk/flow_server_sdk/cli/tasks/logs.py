@@ -10,6 +10,7 @@ import click
 
 from flow_server_sdk.cli import completing
 from flow_server_sdk.cli.asking import ask
+from flow_server_sdk.cli.members import members_of, name_of
 from flow_server_sdk.cli.output import JSON, Output, showing, visible
 from flow_server_sdk.cli.tasks.stored import KEY, wanted_task
 
@@ -38,8 +39,8 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> da
 @click.command(short_help="Show what the workloads wrote.")
 @wanted_task
 @click.option(
-    "--party", "parties", multiple=True, metavar="PARTY", shell_complete=completing.parties,
-    help="Only this party. May be repeated.",
+    "--party", "parties", multiple=True, metavar="PARTY", shell_complete=completing.members,
+    help="Only this party, or coordinator. May be repeated.",
 )  # fmt: skip
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
 @click.option("--since", callback=_moment, metavar="10m|ISO", help="Only what came since then.")
@@ -70,7 +71,7 @@ def logs(
         from flow_server_sdk.cli.finding import find_task  # noqa: PLC0415 - --help stays quick
 
         task = find_task(sdk, wanted)
-        names = [each["federated_id"] for each in task["party_status"] or ()]
+        names = [name_of(each) for each in members_of(task)]
         width = max(map(len, parties or names or [""]))
         # A flush per line costs more than the line, and a pipe's reader can wait for a block.
         is_live = follow or sys.stdout.isatty()

@@ -25,8 +25,8 @@ _WIDEST = 160
 @wanted_task
 @click.option("--name", "names", multiple=True, help="Only this metric. May be repeated.")
 @click.option(
-    "--party", "parties", multiple=True, metavar="PARTY", shell_complete=completing.parties,
-    help="Only this party. May be repeated.",
+    "--party", "parties", multiple=True, metavar="PARTY", shell_complete=completing.members,
+    help="Only this party, or coordinator. May be repeated.",
 )  # fmt: skip
 @click.option("--run", "run_id", metavar="RUN", help="A run's id; left out: the newest.")
 @click.option("--csv", "as_csv", is_flag=True, help="Write the points as CSV.")

@@ -6,6 +6,7 @@ import click
 
 from flow_server_sdk.cli import completing
 from flow_server_sdk.cli.asking import ask, data_of
+from flow_server_sdk.cli.members import members_of, name_of, title_of
 from flow_server_sdk.cli.output import IDS, JSON, Output, showing, write_json
 from flow_server_sdk.cli.sizes import size_of
 from flow_server_sdk.cli.tasks.stored import KEY, wanted_task
@@ -18,8 +19,8 @@ _SHA256_DIGITS = 12
 _SHOWN = 10
 
 party_option = click.option(
-    "--party", "parties", multiple=True, metavar="PARTY", shell_complete=completing.parties,
-    help="Only this party. May be repeated.",
+    "--party", "parties", multiple=True, metavar="PARTY", shell_complete=completing.members,
+    help="Only this party, or coordinator. May be repeated.",
 )  # fmt: skip
 run_option = click.option(
     "--run", "run_id", metavar="RUN", help="A run's id; left out: the newest."
@@ -56,7 +57,7 @@ def outputs(
     if data["files"]:
         out.table(("party", "name", "bytes", "sha256", "stored"), map(_file, data["files"]))
         click.echo()
-    states = {} if run_id else {each["federated_id"]: each for each in task["party_status"] or ()}
+    states = {} if run_id else {name_of(each): each for each in members_of(task)}
     rows = [row for one in data["parties"] for row in _rows(one, states.get(one["party"]))]
     out.table(("party", "outputs", "files", "size", ""), rows)
 
@@ -75,9 +76,9 @@ def _file(file: dict[str, Any]) -> tuple[object, ...]:
 
 def _rows(one: dict[str, Any], status: dict[str, Any] | None) -> list[tuple[object, ...]]:
     """Return a party's line, and one for each thing that there is to say of its files."""
-    from flow_server_sdk.cli.tasks.arriving import has_ended, never_began  # noqa: PLC0415 - quick
+    from flow_server_sdk.cli.tasks.arriving import has_ended, never_ran  # noqa: PLC0415 - quick
 
-    if status is not None and never_began([status]):
+    if status is not None and never_ran(status):
         state = "none: it never ran"
     elif one["complete"]:
         state = "complete"
@@ -85,9 +86,10 @@ def _rows(one: dict[str, Any], status: dict[str, Any] | None) -> list[tuple[obje
         state = "coming"
     else:
         state = "awaited" if status is None or has_ended(status) else "not yet"
+    title = one["party"] if status is None else title_of(status)
     first, *others = _words(one) or [""]
     return [
-        (one["party"], state, one["files"], size_of(one["bytes"]), first),
+        (title, state, one["files"], size_of(one["bytes"]), first),
         *(("", "", "", "", text) for text in others),
     ]
 

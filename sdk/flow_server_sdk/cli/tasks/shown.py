@@ -6,7 +6,9 @@ import click
 
 from flow_server_sdk.cli import completing
 from flow_server_sdk.cli.asking import ask, data_of
+from flow_server_sdk.cli.members import members_of, name_of, title_of
 from flow_server_sdk.cli.output import Output, aligned, showing
+from flow_server_sdk.cli.sizes import size_of
 from flow_server_sdk.cli.tasks.stored import KEY, wanted_task
 
 if TYPE_CHECKING:
@@ -99,25 +101,41 @@ def _described(known: dict[str, Any]) -> str:
         ("modified", known["modify_time"]),
     ]
     lines = [aligned([row for row in head if row[1]])]
-    parties = known["party_status"]
-    if parties is None:
+    if known["party_status"] is None:
         rows: list[tuple[str, ...]] = [("party", "data"), *data.items()]
     else:
-        rows = [("party", "data", "state", "epoch", "exit", "what"), *_rows(parties, data)]
-    return "\n".join([*lines, "", aligned(rows)])
+        rows = [("party", "data", "state", "epoch", "exit", "what"), *_rows(known, data)]
+    lines += ["", aligned(rows)]
+    if traffic := _traffic(known):
+        lines += ["", aligned([("between", "sent", "received", "connections"), *traffic])]
+    return "\n".join(lines)
 
 
-def _rows(parties: list[dict[str, Any]], data: dict[str, str]) -> list[tuple[str, ...]]:
+def _rows(known: dict[str, Any], data: dict[str, str]) -> list[tuple[str, ...]]:
     return [
         (
-            each["federated_id"],
-            data.get(each["federated_id"], ""),
+            title_of(each),
+            data.get(name_of(each), ""),
             each["state"],
             epoch_of(each),
             "" if each["exit_code"] is None else str(each["exit_code"]),
             each["message"] or each["note"],
         )
-        for each in parties
+        for each in members_of(known)
+    ]
+
+
+def _traffic(known: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return what each member and each of its peers have said to each other so far."""
+    return [
+        (
+            f"{name_of(each)} and {traffic['peer']}",
+            size_of(traffic["sent_bytes"]),
+            size_of(traffic["received_bytes"]),
+            str(traffic["connections"]),
+        )
+        for each in members_of(known)
+        for traffic in each["traffic"]
     ]
 
 

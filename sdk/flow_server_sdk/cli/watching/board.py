@@ -1,4 +1,4 @@
-"""Pure: what a run's news amount to, one line per party. Seconds are of the caller's clock."""
+"""Pure: what a run's news amount to, one line per member. Seconds are of the caller's clock."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any
 
 from flow_contract.lifecycle import PartyRunState, is_final
 from flow_contract.reasons import Reason
+from flow_server_sdk.cli.members import members_of, name_of, title_of
 from flow_server_sdk.cli.watching.port import Connection, MetricNews, News, OutputNews, TaskNews
 
 _LAYERS = re.compile(r"(\d+) of (\d+) layers")
@@ -15,9 +16,13 @@ _FIRST_METRICS = ("loss",)
 
 @dataclass(kw_only=True)
 class PartyLine:
-    """The newest of one party. The parts of 1 are None where nothing is known of them."""
+    """The newest of one member. The parts of 1 are None where nothing is known of them.
+
+    `party` is its name in the run, `title` what people are shown.
+    """
 
     party: str
+    title: str
     state: str = ""
     reason: str = ""
     message: str = ""
@@ -82,7 +87,7 @@ class Board:
 
     @property
     def parties(self) -> list[PartyLine]:
-        """The parties by rank."""
+        """The parties by rank, then the coordinator if there is one."""
         return list(self._parties.values())
 
     def take(self, news: News, *, now_s: float, ran_s: dict[str, float] | None = None) -> None:
@@ -105,10 +110,10 @@ class Board:
         self.name, self.status = task["name"], task["status"] or ""
         self.message = task.get("run_message") or ""
         self.is_over = news.is_end
-        for party in task["party_status"] or ():
-            name = party["federated_id"]
-            line = self._parties.setdefault(name, PartyLine(party=name))
-            line.take(party, ran_s=ran_s.get(name), now_s=now_s)
+        for member in members_of(task):
+            name = name_of(member)
+            line = self._parties.setdefault(name, PartyLine(party=name, title=title_of(member)))
+            line.take(member, ran_s=ran_s.get(name), now_s=now_s)
 
     def _take_metric(self, news: MetricNews) -> None:
         line = self._parties.get(news.party)

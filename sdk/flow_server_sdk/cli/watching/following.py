@@ -17,7 +17,8 @@ from flow_contract.errors import FlowError, Unavailable
 from flow_contract.lifecycle import PartyRunState
 from flow_server_sdk.cli.asking import data_of
 from flow_server_sdk.cli.exits import CommandFailed
-from flow_server_sdk.cli.tasks.arriving import awaited, has_ended, never_began
+from flow_server_sdk.cli.members import members_of, name_of
+from flow_server_sdk.cli.tasks.arriving import has_ended
 from flow_server_sdk.cli.watching.port import (
     Broken,
     Connection,
@@ -148,11 +149,11 @@ class Following:
         counts: defaultdict[str, int] = defaultdict(int)
         every_s = METRICS_EVERY_S
         while not self._closed.wait(every_s) and run_id == self._run_id:
-            parties = self._task["party_status"] or []
-            every_s = max(METRICS_EVERY_S, len(parties) / 10)
-            for rank, party in enumerate(parties):
-                if party["state"] == PartyRunState.RUNNING and not self._measure(
-                    run_id, rank, party["federated_id"], counts
+            members = members_of(self._task)
+            every_s = max(METRICS_EVERY_S, len(members) / 10)
+            for rank, member in enumerate(members):
+                if member["state"] == PartyRunState.RUNNING and not self._measure(
+                    run_id, rank, name_of(member), counts
                 ):
                     break
 
@@ -178,18 +179,17 @@ class Following:
     def _read_outputs(self, run_id: str) -> None:
         """Tell of parties that have ended before the others."""
         while not self._closed.wait(OUTPUTS_EVERY_S) and run_id == self._run_id:
-            parties = self._task["party_status"] or []
-            ended = {each["federated_id"] for each in parties if has_ended(each)}
-            if len(ended) == len(parties):
+            members = members_of(self._task)
+            ended = {name_of(each) for each in members if has_ended(each)}
+            if len(ended) == len(members):
                 return
-            if any(name not in self._outputs or not self._outputs[name].complete
-                   for name in ended - never_began(parties)):  # fmt: skip
+            if any(name not in self._outputs or not self._outputs[name].complete for name in ended):
                 self._look_for_outputs(run_id, ended)
 
     def _await_outputs(self, run_id: str) -> None:
         give_up_at = time.monotonic() + self._outputs_s
         every_s = _FIRST_LOOK_S
-        everybody = {each["federated_id"] for each in self._task["party_status"] or ()}
+        everybody = {name_of(each) for each in members_of(self._task)}
         while not self._look_for_outputs(run_id, everybody):
             if time.monotonic() + every_s > give_up_at or self._closed.wait(every_s):
                 return
@@ -213,7 +213,7 @@ class Following:
             if self._outputs.get(news.party) != news:
                 self._outputs[news.party] = news
                 self._news.put(news)
-        return not awaited(parties, never_began(self._task["party_status"]))
+        return all(one["complete"] for one in parties)
 
     def _cut(self) -> None:
         if not self._is_lost and not self._closed.is_set():

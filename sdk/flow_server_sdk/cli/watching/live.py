@@ -91,7 +91,7 @@ class _Column:
 def _columns(parties: Sequence[PartyLine], board: Board, now_s: float) -> list[_Column]:
     everybody = board.parties
     columns = [
-        _texts("party", [_cut(party.party) for party in parties], rank=0, most=_PARTY),
+        _texts("party", [_cut(party.title) for party in parties], rank=0, most=_PARTY),
         _texts("state", [_cut(p.state, colour_of(p.state)) for p in parties], rank=1),
     ]
     # Bars of what this run does not do would only take room.

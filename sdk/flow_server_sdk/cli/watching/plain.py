@@ -27,7 +27,7 @@ class Changes:
             before = self._said.get(party.party, {})
             now = _facts(party)
             lines += [
-                f"{party.party} {text}" for key, text in now.items() if before.get(key) != text
+                f"{party.title} {text}" for key, text in now.items() if before.get(key) != text
             ]
             self._said[party.party] = now
         if board.status != self._status:

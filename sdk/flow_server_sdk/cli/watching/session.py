@@ -17,6 +17,7 @@ from flow_contract.foreign_text import printable
 from flow_contract.lifecycle import RunStatus, is_final_status
 from flow_server_sdk.cli.asking import connected, data_of
 from flow_server_sdk.cli.exits import CommandFailed, Ended, Exit, of_error, of_task
+from flow_server_sdk.cli.members import members_of, name_of
 from flow_server_sdk.cli.output import IDS, JSON, TABLE, Output, say
 from flow_server_sdk.cli.watching.board import Board
 from flow_server_sdk.cli.watching.following import Following
@@ -169,13 +170,13 @@ def _has_ended(board: Board) -> bool:
 
 def _leave(board: Board, out: Output, task: dict[str, Any]) -> NoReturn:
     code = of_task(board.task)
-    coming = [party.party for party in board.parties if party.is_coming]
+    coming = [party.title for party in board.parties if party.is_coming]
     if coming and out.form != JSON:
         say(f"outputs are still coming from {', '.join(coming)}: 'fedflow task outputs' says more")
     if code is not Exit.OK and out.form != JSON:
         for party in board.parties:
             if party.state != "succeeded":
-                say(f"{party.party} {state_of(party)}")
+                say(f"{party.title} {state_of(party)}")
         if board.message:
             say(f"{task['name']}: {board.message}")
     sys.exit(int(code))
@@ -194,11 +195,11 @@ def _ran_s(task: dict[str, Any], *, is_first: bool) -> dict[str, float]:
     watch began, the site's clock and ours, which may differ, say more than nothing.
     """
     found = {}
-    for party in task["party_status"] or ():
-        began, ended = (_moment(party[key]) for key in ("started_at", "finished_at"))
+    for member in members_of(task):
+        began, ended = (_moment(member[key]) for key in ("started_at", "finished_at"))
         if began is not None and (ended is not None or is_first):
             length = (ended or datetime.now(UTC)) - began
-            found[party["federated_id"]] = max(length.total_seconds(), 0.0)
+            found[name_of(member)] = max(length.total_seconds(), 0.0)
     return found
 
 
