@@ -82,7 +82,7 @@ class ProcessRuntime(WithoutImages):
     async def open(self) -> None:
         """Find what earlier agents left and watch what still runs."""
         self._user.check()
-        await asyncio.to_thread(self._tidy)
+        await asyncio.to_thread(process_state.make_root, self._root)
         for scratch in await asyncio.to_thread(process_state.scratches, self._root):
             snapshot = await self._do(scratch.party_run_id, scratch.read)
             if snapshot is not None and snapshot.stage in (Stage.STARTING, Stage.RUNNING):
@@ -122,9 +122,8 @@ class ProcessRuntime(WithoutImages):
             await asyncio.to_thread(self._user.give_outputs, workload)
             await self._do(scratch.party_run_id, scratch.create, spec, self._user)
         except OSError as problem:
-            raise RuntimeUnavailable(
-                f"the scratch directory can't be made: {problem.strerror}"
-            ) from problem
+            why = f"the scratch directory can't be made: {problem.strerror}"
+            raise RuntimeUnavailable(why) from problem
         return ""
 
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
@@ -299,7 +298,3 @@ class ProcessRuntime(WithoutImages):
 
     def _scratch(self, party_run_id: str) -> Scratch:
         return Scratch(self._root, party_run_id)
-
-    def _tidy(self) -> None:
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        process_state.empty_bin(self._root)

@@ -219,10 +219,7 @@ class DockerRuntime:
                 await self._images.present(image, progress)
 
     async def _opened_in(self, workload: Workload) -> Sockets:
-        container = await self._containers.find(workload.party_run_id)
-        sandbox_id = None if container is None else translate.joined_sandbox(container)
-        if sandbox_id is None:
-            raise refusals.vanished(container_name(workload.party_run_id))
+        sandbox_id = await self._containers.sandbox_of(workload.party_run_id)
         self._networks.opened.shut(workload.party_run_id)
         opened = await self._entries.open(workload, sandbox_id)
         return self._networks.opened.keep(workload.party_run_id, opened)
