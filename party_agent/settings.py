@@ -98,6 +98,8 @@ class AgentSettings(BaseSettings):
     gpus: Annotated[tuple[str, ...], AfterValidator(_check_gpus)] = ()
     state_dir: Path | None = None
     allow_network: bool = False
+    # Whether coordinators run here that no template has a place for.
+    coordinator: bool = False
     policy: Path | None = None
     workload_user: Annotated[str, AfterValidator(_check_user)] = ""
     workload_groups: tuple[Annotated[int, Field(ge=1, lt=2**31)], ...] = ()
@@ -122,6 +124,10 @@ class AgentSettings(BaseSettings):
     output_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**3
     output_files_per_run: Annotated[int, Field(ge=0)] = 20_000
     output_bytes_of_site: Annotated[int, Field(ge=0)] = 256 * 1024**3
+    # The most connections that one party run has to others at a time, and after how long a
+    # connection over which nothing moves is broken.
+    tunnel_connections: Annotated[int, Field(ge=1, le=65_536)] = 1024
+    tunnel_idle_s: Annotated[float, Field(ge=1)] = 24 * 3600.0
     ready_file: Path | None = None
     # Where /metrics, /healthz and /readyz are; empty is nowhere, port 0 any.
     metrics_listen: Annotated[str, AfterValidator(_check_listen)] = ""
@@ -196,6 +202,8 @@ _VARIABLES = frozenset(
         "output_bytes_per_run",
         "output_files_per_run",
         "output_bytes_of_site",
+        "tunnel_connections",
+        "tunnel_idle_s",
     }
 )
 

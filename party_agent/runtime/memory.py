@@ -71,10 +71,6 @@ class MemoryRuntime(WithoutImages):
         self.state.add(workload)
         return ""
 
-    def path_of(self, bind: Bind) -> str:
-        """Return where it is mounted."""
-        return bind.target
-
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - the same for all
         """Return its name: scripts have no addresses."""
         return neighbour.name
@@ -84,6 +80,10 @@ class MemoryRuntime(WithoutImages):
         if workload.party_run_id not in self.state.workloads:
             raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
         return self.state.loopback.open(workload)
+
+    def path_of(self, bind: Bind) -> str:
+        """Return where it is mounted."""
+        return bind.target
 
     async def launch(self, workload: Workload) -> Observation:
         """Start the script, or adopt it."""

@@ -20,6 +20,9 @@ import structlog
 from flow_contract.reasons import Reason
 from party_agent.runtime import process_spec, process_state
 from party_agent.runtime.confinement import Confinement
+from party_agent.runtime.neighbours import addresses
+from party_agent.runtime.neighbours.at_host import open_at_host
+from party_agent.runtime.neighbours.opened import Opened
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
     Bind,
@@ -76,6 +79,7 @@ class ProcessRuntime(WithoutImages):
         self._working: dict[str, asyncio.Task[Any]] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._ended: dict[str, asyncio.Event] = {}
+        self._opened = Opened()
 
     async def open(self) -> None:
         """Find what earlier agents left and watch what still runs."""
@@ -94,6 +98,7 @@ class ProcessRuntime(WithoutImages):
         # Short work, and its callers would take a cancellation for their own.
         while tasks := [*self._starting.values(), *self._working.values(), *self._settling]:
             await asyncio.wait(tasks)
+        self._opened.close()
         self._watches.close()
         self._exits.close()
         self._pulls.close()
@@ -103,6 +108,8 @@ class ProcessRuntime(WithoutImages):
         scratch = self._scratch(workload.party_run_id)
         if await self._do(scratch.party_run_id, scratch.read) is not None:
             return ""
+        # Now rather than at the moment of its start, when others have started.
+        addresses.host_ports(workload)
         # The workdir may lie on a disk that does not answer: not in the loop.
         not_enforced = await asyncio.to_thread(process_spec.not_enforced, workload)
         log.info(
@@ -124,17 +131,20 @@ class ProcessRuntime(WithoutImages):
             ) from problem
         return ""
 
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
+        """Return a loopback address of this party run's own; names mean nothing here."""
+        return addresses.at_host(party_run_id, neighbour.number)
+
+    async def sockets(self, workload: Workload) -> Sockets:
+        """Listen at the neighbours' addresses, in the place of earlier sockets."""
+        if await self.inspect(workload.party_run_id) is None:
+            raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
+        self._opened.shut(workload.party_run_id)
+        return self._opened.keep(workload.party_run_id, open_at_host(workload))
+
     def path_of(self, bind: Bind) -> str:
         """Return the bind's own path: a process sees the host's files."""
         return str(bind.source)
-
-    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - not yet
-        """See `Runtime.host_of`."""
-        return neighbour.name
-
-    async def sockets(self, workload: Workload) -> Sockets:  # noqa: ARG002 - not yet
-        """See `Runtime.sockets`."""
-        raise RuntimeRefused(Reason.RUNTIME_ERROR, "This runtime has no neighbours yet.")
 
     async def launch(self, workload: Workload) -> Observation:
         """Start it unless anybody ever did, and say how it is."""
@@ -192,6 +202,7 @@ class ProcessRuntime(WithoutImages):
 
     async def remove(self, party_run_id: str) -> None:
         """Kill what runs and delete its scratch directory."""
+        self._opened.shut(party_run_id)
         scratch = self._scratch(party_run_id)
         await self._join_start(party_run_id)
         while not await self._do(party_run_id, scratch.delete):

@@ -6,7 +6,9 @@ from pathlib import Path
 import docker
 import pytest
 
-pytest.register_assert_rewrite("tests.runtime.suite", "tests.runtime.docker_support")
+pytest.register_assert_rewrite(
+    "tests.runtime.suite", "tests.runtime.docker_support", "tests.runtime.socket_suite"
+)
 
 from party_agent.runtime.docker_engine.runtime import DockerRuntime  # noqa: E402 - after register
 from tests.engine import connect_or_skip  # noqa: E402 - the same

@@ -15,13 +15,16 @@ from party_agent.runtime.docker_engine import commands, refusals, translate
 from party_agent.runtime.docker_engine.cages import Cages
 from party_agent.runtime.docker_engine.client import Json
 from party_agent.runtime.docker_engine.containers import Containers
+from party_agent.runtime.docker_engine.entries import Entries
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.events import EventStream
 from party_agent.runtime.docker_engine.images import Images
 from party_agent.runtime.docker_engine.keyed import KeyedWork
+from party_agent.runtime.docker_engine.networks import Networks
 from party_agent.runtime.docker_engine.sandbox import SandboxPool
 from party_agent.runtime.docker_engine.translate import container_name
 from party_agent.runtime.docker_engine.watched import WatchedEngine
+from party_agent.runtime.neighbours.ways import Ways
 from party_agent.runtime.port import (
     Bind,
     Neighbour,
@@ -29,7 +32,6 @@ from party_agent.runtime.port import (
     Phase,
     Progress,
     PulledImage,
-    RuntimeRefused,
     RuntimeUnavailable,
     Sockets,
     Workload,
@@ -63,12 +65,18 @@ class DockerRuntime:
         pool_size: int = DEFAULT_POOL_SIZE,
         call_timeout_s: float = DEFAULT_CALL_TIMEOUT_S,
         confinement: Confinement | None = None,
+        ways: Ways | None = None,
         watch: CallWatch = unwatched,
     ) -> None:
         self._engine = WatchedEngine(watch, base_url=base_url, call_timeout_s=call_timeout_s)
         self._pool = SandboxPool(self._engine, agent_key=agent_key, size=pool_size)
         self._cages = Cages(self._engine, confinement or Confinement(), agent_key=agent_key)
-        self._containers = Containers(self._engine, self._pool, self._cages, agent_key=agent_key)
+        self._networks = Networks(self._engine, self._pool, agent_key=agent_key)
+        self._entries = Entries(self._engine, ways or Ways(), agent_key=agent_key)
+        self._networks.forget_folder = self._entries.forget_folder
+        self._containers = Containers(
+            self._engine, self._pool, self._networks, self._cages, agent_key=agent_key
+        )
         self._work = KeyedWork()
         self._pulls = Told[PulledImage]()
         self._images = Images(self._engine, self._work, pulled=self._pulled)
@@ -98,6 +106,7 @@ class DockerRuntime:
                 workloads = await self._containers.listen()
                 self._watched = _running(workloads)
                 await self._pool.open(self._containers.adopt(workloads))
+                await self._networks.tidy(_party_runs(workloads), at_once=True)
         except BaseException:
             await self.aclose()
             raise
@@ -111,29 +120,33 @@ class DockerRuntime:
         self._exits.put_nowait(None)
         self._pulls.close()
         await self._work.aclose()
+        self._networks.opened.close()
         await self._containers.aclose()
         await self._pool.aclose()
         await self._engine.aclose()
 
     async def prepare(self, workload: Workload, progress: Progress) -> str:
         """See `Runtime.prepare`; a cancelled one leaves at most what the next call adopts."""
+        await self._sidecar_image(workload, progress)
         with _understood("prepare"), self._images.needed(workload.image_url):
             image = await self._images.present(workload.image_url, progress)
             return await self._work.run(
                 workload.party_run_id, lambda: self._prepared(workload, image)
             )
 
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - all alike
+        """See `Runtime.host_of`: names stand in the sandbox's hosts file, of itself too."""
+        return neighbour.name
+
+    async def sockets(self, workload: Workload) -> Sockets:
+        """See `Runtime.sockets`."""
+        await self._sidecar_image(workload, _untold)
+        with _understood("open sockets"):
+            return await self._work.run(workload.party_run_id, lambda: self._opened_in(workload))
+
     def path_of(self, bind: Bind) -> str:
         """Return where it is mounted."""
         return bind.target
-
-    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:  # noqa: ARG002 - not yet
-        """See `Runtime.host_of`."""
-        return neighbour.name
-
-    async def sockets(self, workload: Workload) -> Sockets:  # noqa: ARG002 - not yet
-        """See `Runtime.sockets`."""
-        raise RuntimeRefused(Reason.RUNTIME_ERROR, "This runtime has no neighbours yet.")
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""
@@ -193,7 +206,9 @@ class DockerRuntime:
     async def tidy(self) -> None:
         """See `Runtime.tidy`: what may be left are sandboxes."""
         with _understood("tidy"):
-            await self._pool.tidy(self._containers.adopt(await self._containers.all()))
+            workloads = await self._containers.all()
+            await self._pool.tidy(self._containers.adopt(workloads))
+            await self._networks.tidy(_party_runs(workloads))
 
     async def _prepared(self, workload: Workload, image: Json) -> str:
         # Needed here too: a cancelled caller needs it no more, and this goes on.
@@ -204,6 +219,21 @@ class DockerRuntime:
             )
         await self._doubt(workload, image)
         return digest
+
+    async def _sidecar_image(self, workload: Workload, progress: Progress) -> None:
+        image = self._entries.sidecar_image if workload.neighbours else None
+        if image is not None:
+            with _understood("prepare"), self._images.needed(image):
+                await self._images.present(image, progress)
+
+    async def _opened_in(self, workload: Workload) -> Sockets:
+        container = await self._containers.find(workload.party_run_id)
+        sandbox_id = None if container is None else translate.joined_sandbox(container)
+        if sandbox_id is None:
+            raise refusals.vanished(container_name(workload.party_run_id))
+        self._networks.opened.shut(workload.party_run_id)
+        opened = await self._entries.open(workload, sandbox_id)
+        return self._networks.opened.keep(workload.party_run_id, opened)
 
     async def _doubt(self, workload: Workload, image: Json) -> None:
         """Note whether the command seems to be missing; the engine has the last word."""
@@ -304,6 +334,14 @@ def _running(containers: list[Json]) -> set[str]:
         for container in containers
         if container["State"]["Running"]
     }
+
+
+def _party_runs(containers: list[Json]) -> frozenset[str]:
+    return frozenset(translate.party_run_id(container) for container in containers)
+
+
+def _untold(reason: Reason, message: str) -> None:
+    """Tell nobody: it was told in `prepare`."""
 
 
 def _executed(container: Json, seen: Observation) -> Observation:
