@@ -8,16 +8,21 @@ from dataclasses import replace
 from datetime import datetime
 
 from flow_contract.assignments import Report
+from flow_contract.coordination import PeerProgress, Traffic
 from flow_contract.ids import ID_LENGTH
 from flow_contract.lifecycle import PartyRunState, is_final
 from flow_contract.reasons import Reason, sentence
-from flow_contract.tasks import MAX_EPOCHS
+from flow_contract.tasks import MAX_EPOCHS, MAX_PARTIES
+from flow_contract.template_checks import MAX_INT64
 
 MAX_MESSAGE_LENGTH = 2000
 MAX_DIGEST_LENGTH = 300
 MAX_NOTE_LENGTH = 1000
 MAX_GPU_IDS = 1024
 MAX_GPU_ID_LENGTH = 128
+# More than a mesh has members.
+MAX_TRAFFIC = 512
+MAX_PEER_NAME_LENGTH = 80
 
 
 def normalise(report: Report, *, now: datetime) -> Report:
@@ -53,7 +58,31 @@ def normalise(report: Report, *, now: datetime) -> Report:
         current_epoch=_epoch(report.current_epoch),
         total_epoch=_epoch(report.total_epoch),
         note=_text(report.note, MAX_NOTE_LENGTH),
+        traffic=tuple(_traffic(entry) for entry in report.traffic[:MAX_TRAFFIC]),
+        peer_progress=tuple(_progress(entry) for entry in report.peer_progress[:MAX_PARTIES]),
     )
+
+
+def _traffic(entry: Traffic) -> Traffic:
+    return Traffic(
+        peer=_text(entry.peer, MAX_PEER_NAME_LENGTH),
+        sent_bytes=_count(entry.sent_bytes),
+        received_bytes=_count(entry.received_bytes),
+        connections=_count(entry.connections),
+    )
+
+
+def _progress(entry: PeerProgress) -> PeerProgress:
+    return replace(
+        entry,
+        federated_id=_text(entry.federated_id, MAX_PEER_NAME_LENGTH),
+        current_epoch=_epoch(entry.current_epoch),
+        total_epoch=_epoch(entry.total_epoch),
+    )
+
+
+def _count(value: int) -> int:
+    return min(max(value, 0), MAX_INT64)
 
 
 def _epoch(value: int | None) -> int | None:

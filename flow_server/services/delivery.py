@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from flow_contract.assignments import Assignment
 from flow_contract.runs import Snapshot
+from flow_server.domain.rosters import Roster
 from flow_server.hub.registry import Registry
 from flow_server.hub.sessions import Session
 from flow_server.storage.assignments import AssignmentReader, Told
@@ -45,9 +46,9 @@ class DeliveryService:
         self._runs.add(run_id)
         self._woken.set()
 
-    def remember(self, run_id: str, snapshot: Snapshot, parties: Iterable[str]) -> None:
+    def remember(self, run_id: str, snapshot: Snapshot, roster: Roster) -> None:
         """Keep in mind what never changes of a run that is being stored here."""
-        self._reader.remember(run_id, snapshot, parties)
+        self._reader.remember(run_id, snapshot, roster)
 
     def wake_parties(self, federated_ids: Iterable[str]) -> None:
         """Send these parties their complete set soon."""

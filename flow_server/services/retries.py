@@ -1,8 +1,8 @@
 """Starting failed runs again when their time has come; any replica may, at any time."""
 
 from flow_server.domain.start import plan_run
-from flow_server.services.new_runs import new_run
-from flow_server.storage import new_runs, parties, retries, runs, tasks
+from flow_server.services.new_runs import new_run, presence_of
+from flow_server.storage import new_runs, retries, runs, tasks
 from flow_server.storage.database import Database
 from flow_server.storage.retries import Due
 
@@ -38,8 +38,8 @@ class RetryService:
                 await retries.call_off(connection, due.run_id, "A new start took its place.")
                 return False
             original = await retries.original_of(connection, due.run_id)
-            named = [party.federated_id for party in original.parties]
-            present = await parties.presence_of(connection, named)
+            named = {party.federated_id for party in original.parties}
+            present = await presence_of(connection, named, [original.snapshot.template])
             plan = plan_run(original.parties, original.snapshot, present)
             await retries.mark_repeated(connection, due.run_id)
             repeat = new_run(

@@ -12,12 +12,14 @@ from flow_contract.runs import Snapshot
 from flow_contract.tasks import StartParameters, check_start
 from flow_contract.templates import Template
 from flow_server.domain.access import RULES, decide, owner_name
-from flow_server.domain.start import Presence, plan_start
+from flow_server.domain.placement import Presence
+from flow_server.domain.rosters import Roster
+from flow_server.domain.start import plan_start
 from flow_server.services import transitions
 from flow_server.services.batches import Batches
-from flow_server.services.new_runs import new_run
+from flow_server.services.new_runs import new_run, presence_of
 from flow_server.services.tasks import is_active, status_conflict
-from flow_server.storage import changes, losses, new_runs, parties, retries, runs, tasks, templates
+from flow_server.storage import changes, losses, new_runs, retries, runs, tasks, templates
 from flow_server.storage.database import Connection, Database
 from flow_server.storage.new_runs import NewRun
 from flow_server.storage.runs import EarlierStart, LockedRun
@@ -30,11 +32,11 @@ MAX_REQUEST_ID_LENGTH = 64
 _IN_FLIGHT = 2
 _MAX_BATCH = 100
 
-# Told of each run before it is stored: its id, what it is started with, its parties by rank.
-OnStoring: TypeAlias = Callable[[str, Snapshot, Sequence[str]], None]
+# Told of each run before it is stored: its id, what it is started with, its members.
+OnStoring: TypeAlias = Callable[[str, Snapshot, Roster], None]
 
 
-def _tell_nobody(_run_id: str, _snapshot: Snapshot, _parties: Sequence[str]) -> None:
+def _tell_nobody(_run_id: str, _snapshot: Snapshot, _roster: Roster) -> None:
     pass
 
 
@@ -112,8 +114,7 @@ class StartService:
                 except FlowError as error:
                     answers.append(error)
             for run in new:
-                parties = [share.federated_id for share in run.plan.party_runs]
-                self._on_storing(run.run_id, run.plan.snapshot, parties)
+                self._on_storing(run.run_id, run.plan.snapshot, run.roster)
             if new:
                 await new_runs.insert_runs(connection, new)
             return answers
@@ -174,15 +175,16 @@ async def _read(connection: Connection, requests: Sequence[_Request]) -> _Rows:
     found = await tasks.lock_tasks(connection, [request.task_id for request in requests])
     newest = [task.run_id for task in found.values() if task.run_id]
     named = {party.federated_id for task in found.values() for party in task.spec.federate_data}
+    used = await templates.templates_of(
+        connection, list({task.spec.template_id for task in found.values()})
+    )
     repeatable = [(request.task_id, request.request_id) for request in requests]
     return _Rows(
         tasks=found,
         earlier=await runs.started_by(connection, [one for one in repeatable if one[1]]),
         newest={run.task_id: run for run in await runs.lock_runs(connection, newest)},
-        templates=await templates.templates_of(
-            connection, list({task.spec.template_id for task in found.values()})
-        ),
-        present=await parties.presence_of(connection, list(named)),
+        templates=used,
+        present=await presence_of(connection, named, [template.spec for template in used.values()]),
     )
 
 

@@ -55,12 +55,14 @@ async def _retry_after_s(connection: Connection, run: LockedRun) -> float | None
     if retries_made >= policy.max_retries:
         return None
     ends = await retries.ends_of(connection, run.run_id)
-    return retry_after_s(policy, retries_made=retries_made, ends=ends)
+    return retry_after_s(
+        policy, retries_made=retries_made, ends=ends, coordination=run.facts.coordination
+    )
 
 
 async def _message(connection: Connection, run: LockedRun, facts: RunFacts) -> str:
     if facts.status is RunStatus.FAILED or facts.cause is Reason.START_ROLLED_BACK:
-        return await party_runs.culprit(connection, run.run_id)
+        return await party_runs.culprit(connection, run.run_id, facts.coordination)
     if facts.status is RunStatus.CANCELLED:
         return stop_message(await losses.given_up(connection, run.run_id))
     return ""

@@ -1,16 +1,18 @@
 """Reading what agents are told: the part that moves each time, the part that never does once."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from flow_contract.assignments import Assignment
+from flow_contract.coordination import RunRole
 from flow_contract.lifecycle import Desired
 from flow_contract.reasons import known
 from flow_contract.runs import Snapshot
 from flow_server.domain.assign import assignment
+from flow_server.domain.rosters import Roster
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import to_snapshot
 from flow_server.storage.statements import Statement
@@ -20,6 +22,7 @@ _KNOWN_RUNS = 512
 
 _MOVING_PART = """
     party_runs.party_run_id, party_runs.run_id, party_runs.federated_data, party_runs.rank,
+    party_runs.role,
     party_runs.desired, party_runs.cause, runs.task_id, runs.start_order,
     runs.requested_by, runs.traceparent
 """
@@ -49,8 +52,16 @@ _OF_RUNS = Statement(
 _FIXED_PARTS = Statement(
     """
     SELECT run_id, snapshot, ARRAY(
-      SELECT federated_id FROM party_runs WHERE party_runs.run_id = runs.run_id ORDER BY rank
-    ) AS parties
+      SELECT federated_id FROM party_runs
+      WHERE party_runs.run_id = runs.run_id AND role = 'party' ORDER BY rank
+    ) AS parties,
+    CASE WHEN coordination <> 'none' THEN ARRAY(
+      SELECT party_run_id FROM party_runs WHERE party_runs.run_id = runs.run_id ORDER BY rank
+    ) ELSE '{}' END AS party_run_ids,
+    CASE WHEN coordination <> 'none' THEN (
+      SELECT federated_id FROM party_runs
+      WHERE party_runs.run_id = runs.run_id AND role = 'coordinator'
+    ) END AS coordinator
     FROM runs WHERE run_id = ANY(CAST(:run_ids AS text[]))
     """
 )
@@ -67,7 +78,7 @@ class Told:
 @dataclass(frozen=True, kw_only=True)
 class _FixedPart:
     snapshot: Snapshot
-    parties: tuple[str, ...]
+    roster: Roster
 
 
 class AssignmentReader:
@@ -76,9 +87,9 @@ class AssignmentReader:
     def __init__(self) -> None:
         self._known: OrderedDict[str, _FixedPart] = OrderedDict()
 
-    def remember(self, run_id: str, snapshot: Snapshot, parties: Iterable[str]) -> None:
+    def remember(self, run_id: str, snapshot: Snapshot, roster: Roster) -> None:
         """Keep the fixed part of a run that is being stored, so that nobody has to read it."""
-        self._known[run_id] = _FixedPart(snapshot=snapshot, parties=tuple(parties))
+        self._known[run_id] = _FixedPart(snapshot=snapshot, roster=roster)
         while len(self._known) > _KNOWN_RUNS:
             self._known.popitem(last=False)
 
@@ -111,7 +122,8 @@ class AssignmentReader:
                     federated_id=row["federated_id"],
                     federated_data=row["federated_data"],
                     rank=row["rank"],
-                    parties=fixed[row["run_id"]].parties,
+                    role=RunRole(row["role"]),
+                    roster=fixed[row["run_id"]].roster,
                     snapshot=fixed[row["run_id"]].snapshot,
                     desired=Desired(row["desired"]),
                     cause=known(row["cause"]),
@@ -131,6 +143,11 @@ class AssignmentReader:
         missing = list(run_ids - found.keys())
         if missing:
             for row in await _FIXED_PARTS.rows(connection, run_ids=missing):
-                self.remember(row["run_id"], to_snapshot(row["snapshot"]), row["parties"])
+                roster = Roster(
+                    parties=tuple(row["parties"]),
+                    coordinator=row["coordinator"],
+                    party_run_ids=tuple(row["party_run_ids"]),
+                )
+                self.remember(row["run_id"], to_snapshot(row["snapshot"]), roster)
                 found[row["run_id"]] = self._known[row["run_id"]]
         return found

@@ -15,6 +15,10 @@ metadata = MetaData(
     }
 )
 
+# What a member of a run is called wherever its party is named: a party by its id, and a
+# coordinator as such, since its party may take part in the run as well.
+MEMBER = "CASE WHEN role = 'coordinator' THEN 'coordinator' ELSE federated_id END"
+
 
 def one_of(column: str, members: list[Any] | type[enum.StrEnum]) -> str:
     """Return the condition that the column holds one of the members."""

@@ -5,10 +5,11 @@ a document lacks reads as its default, one that this code doesn't know is left o
 after the first release is written only where it says something.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any
 
-from flow_contract.coordination import Ends, Framework, PortRange
+from flow_contract.coordination import Ends, Framework, PeerProgress, PortRange, Traffic
 from flow_contract.parties import Inventory
 from flow_contract.runs import Snapshot
 from flow_contract.tasks import PartyData
@@ -131,6 +132,16 @@ def from_federate_data(parties: tuple[PartyData, ...]) -> list[Document]:
 def to_federate_data(documents: list[Document]) -> tuple[PartyData, ...]:
     """Document to contract."""
     return tuple(PartyData(**_known(PartyData, document)) for document in documents)
+
+
+def to_traffic(documents: Iterable[Document]) -> tuple[Traffic, ...]:
+    """Documents to contract."""
+    return tuple(Traffic(**_known(Traffic, document)) for document in documents)
+
+
+def to_peer_progress(documents: Iterable[Document]) -> tuple[PeerProgress, ...]:
+    """Documents to contract."""
+    return tuple(PeerProgress(**_known(PeerProgress, document)) for document in documents)
 
 
 def from_inventory(inventory: Inventory) -> Document:

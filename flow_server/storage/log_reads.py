@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flow_server.storage import runs, tasks
+from flow_server.storage.columns import MEMBER
 from flow_server.storage.database import Connection
 from flow_server.storage.statements import Statement
 
@@ -17,13 +18,13 @@ _TASK = Statement(
 )
 
 _STATES = Statement(
-    """
-    SELECT party_run_id, federated_id, rank, state, started_at IS NOT NULL AS started,
+    f"""
+    SELECT party_run_id, {MEMBER} AS federated_id, rank, state, started_at IS NOT NULL AS started,
            coalesce(end_byte, 0) AS end_byte, coalesce(complete, false) AS complete,
            coalesce(withheld, false) AS withheld
     FROM party_runs LEFT JOIN logs USING (party_run_id)
     WHERE run_id = :run_id ORDER BY rank
-    """
+    """  # noqa: S608 - a literal of flow_server.storage.columns
 )
 
 _PAGE = Statement(
@@ -60,7 +61,7 @@ _TAIL = Statement(
 
 @dataclass(frozen=True, kw_only=True)
 class StoredLog:
-    """A party run, how far it got, and how far its log does."""
+    """A party run, how far it got, and how far its log does. A coordinator's is called so."""
 
     party_run_id: str
     federated_id: str

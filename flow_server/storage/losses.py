@@ -4,12 +4,13 @@ from sqlalchemy import text
 
 from flow_contract.lifecycle import PartyRunEvent, PartyRunState, next_state
 from flow_contract.reasons import Reason, sentence
+from flow_server.storage.columns import MEMBER
 from flow_server.storage.database import Connection
 
 _LOST_PARTIES = text(
-    """
-    SELECT federated_id FROM party_runs WHERE run_id = :run_id AND state = :lost ORDER BY rank
-    """
+    f"""
+    SELECT {MEMBER} FROM party_runs WHERE run_id = :run_id AND state = :lost ORDER BY rank
+    """  # noqa: S608 - a literal of flow_server.storage.columns
 )
 
 # The parties' present connections end with it, live or not. What its agent is wanted to do is
@@ -39,20 +40,20 @@ _GIVE_UP = text(
 
 _RUNS_WITHOUT = text(
     """
-    SELECT run_id FROM party_runs
+    SELECT DISTINCT run_id FROM party_runs
     WHERE federated_id = :federated_id AND state = :lost AND finished_at IS NULL ORDER BY run_id
     """
 )
 
 _GIVEN_UP = text(
-    """
-    SELECT federated_id FROM party_runs WHERE run_id = :run_id AND reason = :reason ORDER BY rank
-    """
+    f"""
+    SELECT {MEMBER} FROM party_runs WHERE run_id = :run_id AND reason = :reason ORDER BY rank
+    """  # noqa: S608 - the same
 )
 
 
 async def lost_parties(connection: Connection, run_id: str | None) -> list[str]:
-    """Return the parties of a run that are lost, by rank."""
+    """Return the parties of a run that are lost, by rank; a coordinator is called so."""
     values = {"run_id": run_id, "lost": PartyRunState.LOST}
     return list((await connection.execute(_LOST_PARTIES, values)).scalars())
 
@@ -81,6 +82,6 @@ async def give_up(connection: Connection, run_id: str, *, federated_id: str | No
 
 
 async def given_up(connection: Connection, run_id: str) -> list[str]:
-    """Return the parties of a run that were given up, by rank."""
+    """Return the parties of a run that were given up, by rank; a coordinator is called so."""
     values = {"run_id": run_id, "reason": Reason.GIVEN_UP}
     return list((await connection.execute(_GIVEN_UP, values)).scalars())

@@ -7,6 +7,7 @@ import asyncpg
 from sqlalchemy import text
 
 from flow_contract.metrics import MetricBatch, MetricPoints, PartyMetrics, Place
+from flow_server.storage.columns import MEMBER
 from flow_server.storage.database import Connection
 from flow_server.storage.statements import Statement
 
@@ -50,23 +51,23 @@ _RUN = text(
 _HAS_RUN = text("SELECT 1 FROM runs WHERE run_id = :run_id AND task_id = :task_id")
 
 _HEADS = Statement(
-    """
-    SELECT rank, federated_id, dropped, withheld
+    f"""
+    SELECT rank, {MEMBER} AS federated_id, dropped, withheld
     FROM party_runs JOIN metric_heads USING (party_run_id)
     WHERE run_id = CAST(:run_id AS text)
-      AND (CAST(:federated_id AS text) = '' OR federated_id = CAST(:federated_id AS text))
+      AND (CAST(:federated_id AS text) = '' OR {MEMBER} = CAST(:federated_id AS text))
     ORDER BY rank
-    """
+    """  # noqa: S608 - a literal of flow_server.storage.columns
 )
 
 # Party by party by the primary key, so that a page costs what is on it.
 _PAGE = Statement(
-    """
+    f"""
     SELECT shares.rank, points.sequence, points.name, points.step, points.at_us, points.value
     FROM (
       SELECT party_run_id, rank FROM party_runs JOIN metric_heads USING (party_run_id)
       WHERE run_id = CAST(:run_id AS text) AND rank >= CAST(:rank AS int) AND stored > 0
-        AND (CAST(:federated_id AS text) = '' OR federated_id = CAST(:federated_id AS text))
+        AND (CAST(:federated_id AS text) = '' OR {MEMBER} = CAST(:federated_id AS text))
       ORDER BY rank
     ) AS shares
     CROSS JOIN LATERAL (
@@ -80,13 +81,13 @@ _PAGE = Statement(
       ORDER BY sequence LIMIT CAST(:most AS bigint)
     ) AS points
     ORDER BY shares.rank, points.sequence LIMIT CAST(:most AS bigint)
-    """
+    """  # noqa: S608 - the same
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which points; empty means all parties, all names."""
+    """Which points; empty means all parties, all names. A coordinator is called so."""
 
     run_id: str
     federated_id: str

@@ -4,8 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flow_contract.ids import new_id
+from flow_contract.coordination import RunRole
 from flow_contract.lifecycle import is_final, is_final_status
+from flow_server.domain.coordination import Coordination, coordination_of
+from flow_server.domain.rosters import Roster
 from flow_server.domain.start import StartPlan
 from flow_server.storage.changes import DESIRED_CHANNEL, OBSERVED_CHANNEL
 from flow_server.storage.database import Connection
@@ -16,16 +18,40 @@ from flow_server.storage.statements import Statement
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """A run to be stored as its task's newest; `number` counts a task's runs from 1."""
+    """A run to be stored as its task's newest; `number` counts a task's runs from 1.
+
+    `party_run_ids` are of the plan's party runs, in its order.
+    """
 
     run_id: str
     task_id: str
     number: int
     plan: StartPlan
+    party_run_ids: tuple[str, ...]
     requested_by: str
     request_id: str = ""
     repeats: Repeat | None = None
     traceparent: str = ""
+
+    @property
+    def coordination(self) -> Coordination:
+        """How its members depend on one another."""
+        return coordination_of(self.plan.snapshot.template)
+
+    @property
+    def roster(self) -> Roster:
+        """Its members."""
+        shares = self.plan.party_runs
+        if self.coordination is Coordination.NONE:
+            return Roster(parties=tuple(share.federated_id for share in shares))
+        return Roster(
+            parties=tuple(share.federated_id for share in shares if share.role is RunRole.PARTY),
+            coordinator=next(
+                (share.federated_id for share in shares if share.role is RunRole.COORDINATOR),
+                None,
+            ),
+            party_run_ids=self.party_run_ids,
+        )
 
 
 _INSERT = Statement(
@@ -39,34 +65,36 @@ _INSERT = Statement(
         CAST(:connect_deadlines_s AS double precision[]),
         CAST(:prepare_deadlines_s AS double precision[]),
         CAST(:run_is_final AS boolean[]), CAST(:retry_of AS text[]),
-        CAST(:retry_numbers AS int[]), CAST(:traceparents AS text[]))
+        CAST(:retry_numbers AS int[]), CAST(:traceparents AS text[]),
+        CAST(:coordinations AS text[]))
       WITH ORDINALITY
       AS new_runs(run_id, task_id, number, request_id, requested_by, snapshot, status, desired,
                   cause, message, connect_deadline_s, prepare_deadline_s, is_final, retry_of,
-                  retry_number, traceparent, place)
+                  retry_number, traceparent, coordination, place)
     ), new_party_runs AS (
       SELECT * FROM unnest(
         CAST(:party_run_ids AS text[]), CAST(:places AS int[]), CAST(:ranks AS int[]),
         CAST(:federated_ids AS text[]), CAST(:federated_data AS text[]),
         CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:messages AS text[]),
-        CAST(:is_final AS boolean[]))
+        CAST(:is_final AS boolean[]), CAST(:roles AS text[]))
       AS new_party_runs(party_run_id, place, rank, federated_id, federated_data, state, reason,
-                        message, is_final)
+                        message, is_final, role)
     ), made_runs AS (
       INSERT INTO runs (run_id, task_id, number, request_id, requested_by, snapshot, status,
                         desired, cause, message, connect_deadline_at, prepare_deadline_at,
-                        ended_at, retry_of, retry_number, traceparent)
+                        ended_at, retry_of, retry_number, traceparent, coordination)
       SELECT run_id, task_id, number, request_id, requested_by, CAST(snapshot AS jsonb), status,
              desired, cause, message, now() + make_interval(secs => connect_deadline_s),
              now() + make_interval(secs => prepare_deadline_s),
-             CASE WHEN is_final THEN now() END, retry_of, retry_number, traceparent
+             CASE WHEN is_final THEN now() END, retry_of, retry_number, traceparent,
+             coordination
       FROM new_runs ORDER BY place
     ), made_party_runs AS (
       INSERT INTO party_runs (party_run_id, run_id, federated_id, rank, federated_data, desired,
-                              cause, state, reason, message, finished_at)
+                              cause, state, reason, message, finished_at, role)
       SELECT new.party_run_id, runs.run_id, new.federated_id, new.rank, new.federated_data,
              runs.desired, runs.cause, new.state, new.reason, new.message,
-             CASE WHEN new.is_final THEN now() END
+             CASE WHEN new.is_final THEN now() END, new.role
       FROM new_party_runs AS new JOIN new_runs AS runs USING (place)
     ), logged AS (
       INSERT INTO events (run_id, party_run_id, side, to_value, reason)
@@ -112,7 +140,8 @@ async def insert_runs(connection: Connection, new: Sequence[NewRun]) -> None:
         retry_of=[run.repeats.retry_of if run.repeats else None for run in new],
         retry_numbers=[run.repeats.retry_number if run.repeats else 0 for run in new],
         traceparents=[run.traceparent or None for run in new],
-        party_run_ids=[new_id() for _ in shares],
+        coordinations=[run.coordination.value for run in new],
+        party_run_ids=[party_run_id for run in new for party_run_id in run.party_run_ids],
         places=[place for place, _, _ in shares],
         ranks=[rank for _, rank, _ in shares],
         federated_ids=[share.federated_id for _, _, share in shares],
@@ -121,6 +150,7 @@ async def insert_runs(connection: Connection, new: Sequence[NewRun]) -> None:
         reasons=[share.reason.value for _, _, share in shares],
         messages=[share.message for _, _, share in shares],
         is_final=[is_final(share.state) for _, _, share in shares],
+        roles=[share.role.value for _, _, share in shares],
         desired_channel=DESIRED_CHANNEL,
         observed_channel=OBSERVED_CHANNEL,
     )

@@ -15,14 +15,15 @@ from flow_contract.outputs import (
     StoredOutput,
 )
 from flow_server.domain.output_keys import name_key
+from flow_server.storage.columns import MEMBER
 from flow_server.storage.database import Connection
 from flow_server.storage.statements import Statement
 
 _MAX_COMING = 100
 
 _PARTIES = Statement(
-    """
-    SELECT party_run_id, federated_id, rank,
+    f"""
+    SELECT party_run_id, {MEMBER} AS federated_id, rank,
            -- A share that ended before it ran has nothing to bring, and no agent says so.
            coalesce(complete, false) OR (finished_at IS NOT NULL AND started_at IS NULL)
              AS complete,
@@ -34,7 +35,7 @@ _PARTIES = Statement(
       FROM output_files WHERE output_files.party_run_id = party_runs.party_run_id
     ) AS made
     WHERE run_id = :run_id ORDER BY rank
-    """
+    """  # noqa: S608 - a literal of flow_server.storage.columns
 )
 
 _COMING = Statement(
@@ -47,12 +48,12 @@ _COMING = Statement(
 
 # Party by party by the primary key, so that a page costs what is on it.
 _PAGE = Statement(
-    """
+    f"""
     SELECT shares.rank, shares.federated_id, files.*
     FROM (
-      SELECT party_run_id, federated_id, rank FROM party_runs
+      SELECT party_run_id, {MEMBER} AS federated_id, rank FROM party_runs
       WHERE run_id = :run_id AND rank >= CAST(:rank AS int)
-        AND (CAST(:federated_id AS text) = '' OR federated_id = CAST(:federated_id AS text))
+        AND (CAST(:federated_id AS text) = '' OR {MEMBER} = CAST(:federated_id AS text))
     ) AS shares
     CROSS JOIN LATERAL (
       SELECT name_key, name, bytes, sha256, stored_at FROM output_files
@@ -63,15 +64,16 @@ _PAGE = Statement(
       ORDER BY name_key LIMIT CAST(:most AS bigint)
     ) AS files
     ORDER BY shares.rank, files.name_key LIMIT CAST(:most AS bigint)
-    """
+    """  # noqa: S608 - the same
 )
 
 _FILE = Statement(
-    """
-    SELECT party_run_id, federated_id, name, bytes, sha256, stored_at, blob, offset_bytes
+    f"""
+    SELECT party_run_id, {MEMBER} AS federated_id, name, bytes, sha256, stored_at, blob,
+           offset_bytes
     FROM party_runs JOIN output_files USING (party_run_id)
-    WHERE run_id = :run_id AND federated_id = :federated_id AND name_key = :key
-    """
+    WHERE run_id = :run_id AND {MEMBER} = CAST(:federated_id AS text) AND name_key = :key
+    """  # noqa: S608 - the same
 )
 
 
@@ -86,7 +88,7 @@ class LyingOutput:
 
 
 async def outputs_of_run(connection: Connection, run_id: str) -> list[PartyOutputs]:
-    """Return what each party of the run has made, by rank."""
+    """Return what each party of the run has made, by rank; a coordinator's is called so."""
     coming: dict[str, list[ComingOutput]] = {}
     for row in await _COMING.rows(connection, run_id=run_id, most=_MAX_COMING):
         coming.setdefault(row["party_run_id"], []).append(_coming(row))

@@ -9,7 +9,7 @@ from sqlalchemy.types import Interval
 
 from flow_contract.errors import AlreadyExists, Kind, NotFound
 from flow_contract.parties import Inventory, Party
-from flow_server.domain.start import Presence
+from flow_server.domain.placement import Presence
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import from_inventory, to_inventory
 from flow_server.storage.statements import Statement
@@ -57,13 +57,14 @@ _RELEASE = text(
     """
 ).bindparams(bindparam("lease", type_=Interval))
 
-_PRESENCE = Statement(
-    """
+_PRESENT = """
     SELECT federated_id, owner_id IS NOT NULL AND lease_expires_at > now() AS connected,
            draining OR agent_draining AS draining
-    FROM parties WHERE federated_id = ANY(CAST(:federated_ids AS text[]))
-    """
-)
+    FROM parties
+"""
+_PRESENCE = Statement(f"{_PRESENT} WHERE federated_id = ANY(CAST(:federated_ids AS text[]))")
+# As the index has it.
+_COORDINATING = Statement(f"""{_PRESENT} WHERE inventory @> '{{"coordinates": true}}'""")
 _IS_DRAINING = parties.c.draining | parties.c.agent_draining
 _IS_CONNECTED = (parties.c.owner_id.is_not(None)) & (parties.c.lease_expires_at > func.now())
 
@@ -180,6 +181,16 @@ async def presence_of(connection: Connection, federated_ids: list[str]) -> dict[
     return {
         row["federated_id"]: Presence(connected=row["connected"], draining=row["draining"])
         for row in rows
+    }
+
+
+async def coordinating(connection: Connection) -> dict[str, Presence]:
+    """Return how the parties can take part whose agents were started to coordinate."""
+    return {
+        row["federated_id"]: Presence(
+            connected=row["connected"], draining=row["draining"], coordinates=True
+        )
+        for row in await _COORDINATING.rows(connection)
     }
 
 

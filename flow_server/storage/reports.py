@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from flow_contract.assignments import Report
+from flow_contract.coordination import PeerProgress, Traffic
 from flow_contract.lifecycle import report_moves
 from flow_server.domain.fold import Tally
 from flow_server.storage.database import Connection
@@ -49,9 +50,11 @@ _APPLY = Statement(
         CAST(:reasons AS text[]), CAST(:messages AS text[]), CAST(:exit_codes AS int[]),
         CAST(:gpu_ids AS text[]), CAST(:digests AS text[]),
         CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]),
-        CAST(:current_epochs AS int[]), CAST(:total_epochs AS int[]), CAST(:notes AS text[]))
+        CAST(:current_epochs AS int[]), CAST(:total_epochs AS int[]), CAST(:notes AS text[]),
+        CAST(:traffics AS text[]), CAST(:peer_progresses AS text[]))
       AS sent(federated_id, epoch, party_run_id, sequence, state, reason, message, exit_code,
-              gpu_ids, digest, started_at, finished_at, current_epoch, total_epoch, note)
+              gpu_ids, digest, started_at, finished_at, current_epoch, total_epoch, note,
+              traffic, peer_progress)
     ), moves AS (
       SELECT * FROM unnest(CAST(:stored AS text[]), CAST(:reported AS text[]))
       AS moves(stored, reported)
@@ -75,7 +78,11 @@ _APPLY = Statement(
           -- An agent that was replaced may not know what the workload told its predecessor.
           current_epoch = coalesce(counted.current_epoch, new.current_epoch),
           total_epoch = coalesce(counted.total_epoch, new.total_epoch),
-          note = coalesce(nullif(counted.note, ''), new.note)
+          note = coalesce(nullif(counted.note, ''), new.note),
+          traffic = coalesce(CAST(counted.traffic AS jsonb), new.traffic),
+          peer_progress = CASE
+            WHEN new.role = 'coordinator' AND counted.peer_progress IS NOT NULL
+            THEN CAST(counted.peer_progress AS jsonb) ELSE new.peer_progress END
       FROM counted
       WHERE new.party_run_id = counted.party_run_id
         AND new.state = counted.old_state AND new.report_sequence = counted.old_sequence
@@ -89,12 +96,13 @@ _APPLY = Statement(
     SELECT 'tally' AS kind, party_runs.run_id AS id,
            coalesce(moved.state, party_runs.state) AS state, count(*) AS number,
            bool_or(coalesce(moved.reason, party_runs.reason) <> 'none') AS is_waiting,
-           bool_or(moved.party_run_id IS NOT NULL) AS is_changed
+           bool_or(moved.party_run_id IS NOT NULL) AS is_changed,
+           bool_or(party_runs.role = 'coordinator') AS has_coordinator
     FROM party_runs LEFT JOIN moved USING (party_run_id)
     WHERE party_runs.run_id = ANY(CAST(:run_ids AS text[]))
     GROUP BY 2, 3
     UNION ALL
-    SELECT DISTINCT 'stale', sent.federated_id, '', sent.epoch, false, false
+    SELECT DISTINCT 'stale', sent.federated_id, '', sent.epoch, false, false, false
     FROM sent LEFT JOIN parties
       ON parties.federated_id = sent.federated_id AND parties.epoch = sent.epoch
     WHERE parties.federated_id IS NULL
@@ -103,7 +111,7 @@ _APPLY = Statement(
 
 _RUNS_OF_ANOTHER = text(
     """
-    SELECT run_id FROM party_runs JOIN parties USING (federated_id)
+    SELECT DISTINCT run_id FROM party_runs JOIN parties USING (federated_id)
     WHERE federated_id = :federated_id AND finished_at IS NULL AND instance_id <> :instance_id
     """
 )
@@ -147,6 +155,8 @@ async def apply_reports(
         current_epochs=[report.current_epoch for report in reports],
         total_epochs=[report.total_epoch for report in reports],
         notes=[report.note for report in reports],
+        traffics=[_documents(report.traffic) for report in reports],
+        peer_progresses=[_documents(report.peer_progress) for report in reports],
         stored=_STORED,
         reported=_REPORTED,
     )
@@ -156,6 +166,11 @@ async def apply_reports(
         tallies=tallies_from(tallied),
         stale=frozenset((row["id"], row["number"]) for row in rows if row["kind"] == "stale"),
     )
+
+
+def _documents(entries: Sequence[Traffic] | Sequence[PeerProgress]) -> str | None:
+    """Return what is stored of them; None leaves what is there."""
+    return json.dumps([vars(entry) for entry in entries]) if entries else None
 
 
 async def runs_of_another_agent(

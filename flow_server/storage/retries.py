@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select, text, update
 
+from flow_contract.coordination import RunRole
 from flow_contract.lifecycle import PartyRunState
 from flow_contract.reasons import known
 from flow_contract.runs import Snapshot
@@ -61,12 +62,12 @@ async def policy_of(connection: Connection, run_id: str) -> tuple[RetryPolicy, i
 async def ends_of(connection: Connection, run_id: str) -> list[End]:
     """Return the different ways in which the run's party runs ended."""
     statement = (
-        select(party_runs.c.state, party_runs.c.reason)
+        select(party_runs.c.state, party_runs.c.reason, party_runs.c.role)
         .where(party_runs.c.run_id == run_id)
         .distinct()
     )
     return [
-        End(state=PartyRunState(row.state), reason=known(row.reason))
+        End(state=PartyRunState(row.state), reason=known(row.reason), role=RunRole(row.role))
         for row in await connection.execute(statement)
     ]
 
@@ -95,7 +96,8 @@ async def original_of(connection: Connection, run_id: str) -> Original:
     ).one()
     shares = await connection.execute(
         select(party_runs.c.federated_id, party_runs.c.federated_data)
-        .where(party_runs.c.run_id == run_id)
+        # Its coordinator is placed anew, by the same template.
+        .where(party_runs.c.run_id == run_id, party_runs.c.role == RunRole.PARTY)
         .order_by(party_runs.c.rank)
     )
     return Original(

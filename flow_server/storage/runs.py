@@ -8,9 +8,11 @@ from sqlalchemy import func, select, update
 
 from flow_contract.errors import Kind, NotFound
 from flow_contract.lifecycle import Desired, RunStatus
-from flow_contract.reasons import Reason, known
+from flow_contract.reasons import known
 from flow_contract.runs import Run
+from flow_server.domain import coordination
 from flow_server.domain.fold import RunFacts
+from flow_server.domain.start import REFUSALS
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import to_snapshot
 from flow_server.storage.party_runs import party_runs_of
@@ -19,7 +21,9 @@ from flow_server.storage.tables import runs
 
 # In one order everywhere, so that two transactions never wait for each other in a circle.
 _LOCKED = """
-    SELECT run_id, task_id, status, desired, cause, retry_at IS NOT NULL AS retry_due FROM runs
+    SELECT run_id, task_id, status, desired, cause, coordination,
+           retry_at IS NOT NULL AS retry_due
+    FROM runs
 """
 _LOCK = Statement(
     f"{_LOCKED} WHERE run_id = ANY(CAST(:run_ids AS text[])) ORDER BY run_id FOR UPDATE"
@@ -42,7 +46,7 @@ _STARTED_BY = Statement(
     JOIN runs USING (task_id, request_id)
     """
 )
-_REFUSALS = [Reason.PARTY_UNKNOWN.value, Reason.PARTY_DRAINING.value]
+_REFUSALS = sorted(reason.value for reason in REFUSALS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +196,7 @@ def _locked(rows: Sequence[Any]) -> list[LockedRun]:
                 status=RunStatus(row["status"]),
                 desired=Desired(row["desired"]),
                 cause=known(row["cause"]),
+                coordination=coordination.known(row["coordination"]),
             ),
             retry_due=row["retry_due"],
         )

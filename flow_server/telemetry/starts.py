@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from flow_contract.assignments import Assignment
 from flow_contract.errors import FlowError, Internal, Unavailable
 from flow_contract.runs import Snapshot
+from flow_server.domain.rosters import Roster
 from flow_server.services.starts import OnStoring, StartService
 from flow_server.storage.database import Database
 from flow_server.telemetry.metrics import OUTCOMES, ServerMetrics
@@ -52,9 +53,9 @@ class ObservedStarts(StartService):
         """See `StartService.stop`."""
         return await _counted(self._metrics.stops.labels, super().stop(*args, **options))
 
-    def _storing(self, run_id: str, snapshot: Snapshot, parties: Sequence[str]) -> None:
+    def _storing(self, run_id: str, snapshot: Snapshot, roster: Roster) -> None:
         self._decided_at_ns = time.time_ns()
-        self._tell(run_id, snapshot, parties)
+        self._tell(run_id, snapshot, roster)
 
     async def _store_all(self, requests: Sequence[Any]) -> list[str | FlowError]:
         if not self._tracing.is_on:

@@ -35,6 +35,7 @@ class Reason(enum.StrEnum):
     PARTY_UNKNOWN = "party_unknown"
     PARTY_OFFLINE = "party_offline"
     PARTY_DRAINING = "party_draining"
+    NO_COORDINATING_AGENT = "no_coordinating_agent"
     START_TIMED_OUT = "start_timed_out"
     START_ROLLED_BACK = "start_rolled_back"
     COORDINATOR_UNREACHABLE = "coordinator_unreachable"
@@ -109,6 +110,11 @@ SENTENCES: dict[Reason, str] = {
     Reason.PARTY_DRAINING: (
         "The party takes no new work at present; ask the site when it will, and start again then."
     ),
+    Reason.NO_COORDINATING_AGENT: (
+        "The template names no party for its coordinator, and no agent that was started to "
+        "coordinate takes new work; start one with `fedflow agent --coordinator`, or name a party "
+        "in coordinator.party."
+    ),
     Reason.START_TIMED_OUT: (
         "Not every party was ready before the deadline, so nothing was started anywhere; see "
         "the other parties' reasons, then start again."
@@ -169,6 +175,8 @@ INFRASTRUCTURE: frozenset[Reason] = frozenset(
         Reason.IMAGE_PULL_FAILED,
         Reason.PARTY_OFFLINE,
         Reason.START_TIMED_OUT,
+        # Also where its coordinator was to blame: then that one's own reason counts as well.
+        Reason.COORDINATOR_UNREACHABLE,
         Reason.SITE_DISCONNECTED,
         Reason.WORKLOAD_VANISHED,
         Reason.RUNTIME_ERROR,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flow_contract.coordination import RunRole
 from flow_contract.reasons import Reason
 from flow_contract.tasks import StartParameters
 from flow_contract.templates import GpuRequest, Network, Resources, TemplateSpec
@@ -37,6 +38,8 @@ from tests.wire import (
     strategies,
     workload_strategies,
 )
+
+_OTHER = {RunRole.PARTY: RunRole.COORDINATOR, RunRole.COORDINATOR: RunRole.PARTY}
 
 PAIRS = {
     "template": (templates, strategies.templates),
@@ -197,8 +200,20 @@ def test_a_reason_that_a_newer_peer_invented_reads_as_a_runtime_error():
 
 
 @round_trip
-@given(strategies.assignments, strategies.assignments)
-def test_assignments_of_one_run_are_encoded_together_as_they_are_apart(first, other):
+@given(strategies.assignments, strategies.assignments, strategies.assignments)
+def test_assignments_of_one_run_are_encoded_together_as_they_are_apart(first, other, third):
+    own = {peer.party_run_id: peer for peer in first.spec.peers}
+    first = replace(first, spec=replace(first.spec, peers=tuple(own.values())))
+    met = [*other.spec.peers, *own.values()]
+    coordinator = replace(
+        third,
+        spec=replace(
+            third.spec,
+            run_id=first.spec.run_id,
+            role=_OTHER[first.spec.role],
+            peers=first.spec.peers,
+        ),
+    )
     of_the_run = replace(
         first,
         desired=other.desired,
@@ -209,13 +224,15 @@ def test_assignments_of_one_run_are_encoded_together_as_they_are_apart(first, ot
             federated_id=other.spec.federated_id,
             federated_data=other.spec.federated_data,
             rank=other.spec.rank,
+            # Those that the first has as well are the same there.
+            peers=tuple({peer.party_run_id: peer for peer in met}.values()),
         ),
     )
     together = agents_pb2.Assignments()
     encoder = assignments.AssignmentEncoder()
-    for item in (first, of_the_run):
+    for item in (first, coordinator, of_the_run):
         encoder.add(item, together)
-    apart = [assignments.encode_assignment(item) for item in (first, of_the_run)]
+    apart = [assignments.encode_assignment(item) for item in (first, coordinator, of_the_run)]
     assert list(together.assignments) == apart
 
 

@@ -1,8 +1,10 @@
 """Assignments and reports on the wire."""
 
 from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
+from flow_contract.coordination import Peer, RunRole
 from flow_wire import agents_pb2
 from flow_wire.codec.coordination import (
     decode_framework,
@@ -121,6 +123,20 @@ def encode_assignment(assignment: Assignment) -> agents_pb2.Assignment:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
+    """What the members of one role in a run have in common, and each peer that one of them has."""
+
+    spec: agents_pb2.WorkloadSpec
+    peers: dict[str, agents_pb2.Peer] = field(default_factory=dict)
+
+    def peer(self, peer: Peer) -> agents_pb2.Peer:
+        known = self.peers.get(peer.party_run_id)
+        if known is None:
+            known = self.peers[peer.party_run_id] = encode_peer(peer)
+        return known
+
+
 class AssignmentEncoder:
     """Contract to wire for many assignments of few runs.
 
@@ -128,7 +144,7 @@ class AssignmentEncoder:
     """
 
     def __init__(self) -> None:
-        self._shared: OrderedDict[str, agents_pb2.WorkloadSpec] = OrderedDict()
+        self._shared: OrderedDict[tuple[str, RunRole], _Shared] = OrderedDict()
 
     def add(self, assignment: Assignment, into: agents_pb2.Assignments) -> agents_pb2.Assignment:
         """Append the assignment to `into` and return it there."""
@@ -138,17 +154,23 @@ class AssignmentEncoder:
             cause=assignment.cause,
             traceparent=assignment.traceparent,
         )
-        wire.spec.CopyFrom(self._shared_by(spec))
+        shared = self._shared_by(spec)
+        wire.spec.CopyFrom(shared.spec)
         wire.spec.party_run_id = spec.party_run_id
         wire.spec.federated_id = spec.federated_id
         wire.spec.federated_data = spec.federated_data
         wire.spec.rank = spec.rank
+        if spec.peers:
+            wire.spec.peers.extend([shared.peer(peer) for peer in spec.peers])
         return wire
 
-    def _shared_by(self, spec: WorkloadSpec) -> agents_pb2.WorkloadSpec:
-        known = self._shared.get(spec.run_id)
+    def _shared_by(self, spec: WorkloadSpec) -> _Shared:
+        key = (spec.run_id, spec.role)
+        known = self._shared.get(key)
         if known is None:
-            known = self._shared[spec.run_id] = encode_workload_spec(spec)
+            # Each member of a mesh has its own peers.
+            alike = encode_workload_spec(replace(spec, peers=()))
+            known = self._shared[key] = _Shared(spec=alike)
             if len(self._shared) > _KNOWN_RUNS:
                 self._shared.popitem(last=False)
         return known
