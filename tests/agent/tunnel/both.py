@@ -31,8 +31,8 @@ def tcp_pair():
         agents, _ = listening.accept()
     for each in (own, agents):
         each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    agents.setblocking(False)
-    own.setblocking(False)
+    agents.settimeout(0)
+    own.settimeout(0)
     return own, agents
 
 

@@ -138,14 +138,14 @@ class Meeting:
         """Let the coordinator's workload listen; `taken` gets its end of each connection."""
 
         def take(own):
-            own.setblocking(False)
+            own.settimeout(0)
             taken.put_nowait(own)
 
         self.b.net.listen("coordinator", PORT, take)
 
     def dial(self):
         own = self.a.net.dial("party", "coordinator", PORT)
-        own.setblocking(False)
+        own.settimeout(0)
         return own
 
     async def running(self, taken):

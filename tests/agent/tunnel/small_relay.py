@@ -32,7 +32,7 @@ class SmallRelay:
 
     async def start(self):
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=1024)
-        self.address = "127.0.0.1:%d" % self._server.sockets[0].getsockname()[1]
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def stop(self):

@@ -167,7 +167,7 @@ class TestNobodyThere:
     ):
         both = Both(tmp_path, relay, connect_s=0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            address = "127.0.0.1:%d" % silent.getsockname()[1]
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
             own, agents = tcp_pair()
             line = both.a.line(relay.issue(relay_address=address), "b")
             with own:
@@ -207,7 +207,7 @@ class TestSlow:
             await said(own_a, b"x")
             await heard(own_b, 1)
             sent = 0
-            own_a.setblocking(False)
+            own_a.settimeout(0)
             loop = asyncio.get_running_loop()
 
             async def until_full():
