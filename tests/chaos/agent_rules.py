@@ -36,7 +36,8 @@ class Agents(RuleBasedStateMachine):
     def __init__(self, served):
         super().__init__()
         self.served = served
-        self.epochs, self.connected, self.absent = {}, {}, set()
+        # Absent ones have no lease any more; of those that were given up nobody is the owner.
+        self.epochs, self.connected, self.absent, self.given_up = {}, {}, set(), set()
         # Drained by their servers, and by their agents until those connect anew.
         self.drained, self.leaving = set(), set()
         self.runs, self.tasks, self.asked, self.ids = {}, {}, {}, {}
@@ -67,6 +68,7 @@ class Agents(RuleBasedStateMachine):
         assert epoch == self.epochs.get(party, 0) + 1
         self.epochs[party] = epoch
         self.absent.discard(party)
+        self.given_up.discard(party)
         self.leaving.discard(party)
         self.connected[party] = Session(federated_id=party, epoch=epoch)
         self.served.registry.add(self.connected[party])
@@ -78,6 +80,9 @@ class Agents(RuleBasedStateMachine):
         if session is not None:
             self.served.registry.remove(session)
             self.served.do(self.served.parties.disconnect(federated_id=party, epoch=session.epoch))
+            # Whose server sees the end has a whole lease from then on.
+            if party not in self.given_up:
+                self.absent.discard(party)
 
     @rule(party=parties)
     def agent_drains(self, party):
@@ -145,12 +150,17 @@ class Agents(RuleBasedStateMachine):
     @precondition(lambda self: any(run.status not in ENDED for run in self.runs.values()))
     @rule(data=st.data())
     def get_going(self, data):
-        """All members of a run go as far as they are told: few walks would get there."""
+        """All members of a run go as far as they are told, and one ends: few walks get there."""
         run_id = self._draw_open(data)
         for step in ("preparing", "prepared", "running"):
             for member in self.runs[run_id].shares:
                 self._go(run_id, member, step)
         self.compare()
+        member = data.draw(st.sampled_from(sorted(self.runs[run_id].shares)))
+        end = data.draw(st.sampled_from(("failed", "succeeded")))
+        if self.here[run_id, member][0] == "running":
+            self._go(run_id, member, end)
+            self.compare()
 
     def _go(self, run_id, member, step):
         key, site = (run_id, member), self.runs[run_id].site(member)
@@ -159,8 +169,8 @@ class Agents(RuleBasedStateMachine):
         self.deliver(site)
         state, sequence = self.here[key]
         told = self.told[key]
-        ordered = "running" if step == "running" else "prepared"
-        if state in RANK and RANK[state] < RANK[step] and told == ordered:
+        ordered = "prepared" if step in {"preparing", "prepared"} else "running"
+        if state in RANK and RANK[state] < RANK.get(step, len(RANK)) and told == ordered:
             self.here[key] = (step, sequence + 1)
             self.sent[key].append(self.here[key])
             self._submit(key, *self.here[key], self.epochs[site])

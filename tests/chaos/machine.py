@@ -141,6 +141,7 @@ class Reconcile(Agents):
     @rule()
     def sweep(self):
         self.served.do(self.served.absences.sweep())
+        self.given_up |= self.absent
         for run in self.runs.values():
             if run.status not in ENDED:
                 run.sweep(self.absent)
