@@ -17,17 +17,18 @@ from party_agent.logs_out.spools import Spools
 from party_agent.outputs_out.spools import OutputSpools
 from party_agent.policy import decide
 from party_agent.policy.rules import Rules
-from party_agent.policy.site import Site, check, names_data
+from party_agent.policy.site import Site, names_data
 from party_agent.policy.watch import LOOK_EVERY_S, PolicySource
 from party_agent.runtime.port import Workload
 from party_agent.unit import Unit
-from party_agent.workload import make_workload
+from party_agent.workload import Ways, check_filled, make_workload
 
 
 class Admission:
     """Judges units. `outputs` is the directory of /output, `api` of /fedflow, None for none.
 
-    `held` returns the site's units in the order in which they came.
+    `held` returns the site's units in the order in which they came, `ways` is the runtime's word
+    on where a workload finds things.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Admission:
         logs: Spools | None = None,
         uploads: OutputSpools | None = None,
         held: Callable[[], Iterable[Unit]],
+        ways: Ways,
     ) -> None:
         self._site = site
         self._policy = policy
@@ -48,6 +50,7 @@ class Admission:
         self._logs = logs
         self._uploads = uploads
         self._held = held
+        self._ways = ways
         self._disk = Disk()
 
     @property
@@ -61,12 +64,14 @@ class Admission:
         Raises:
             RuntimeRefused: names the first rule that it breaks.
         """
-        check(self._site_now(), unit.spec)
+        has_output = self._outputs is not None
+        check_filled(self._site_now(), unit.spec, self._ways, has_output=has_output)
 
     async def workload_of(self, unit: Unit) -> Workload:
         """Return the unit's workload by the rules as they are now.
 
-        One that is being launched has been judged: a rule that changes now doesn't touch it.
+        One that is being launched, or runs, has been judged: a rule that changes now doesn't touch
+        it.
 
         Raises:
             RuntimeRefused: names the first rule that it breaks.
@@ -107,7 +112,8 @@ class Admission:
             api=self._api,
             logs=self._logs,
             uploads=self._uploads,
-            is_judged=state is PartyRunState.LAUNCHING,
+            is_judged=state in (PartyRunState.LAUNCHING, PartyRunState.RUNNING),
+            ways=self._ways,
         )
 
     def _ahead_of(self, party_run_id: str) -> int:

@@ -1,20 +1,41 @@
 """From an assignment to what a runtime runs: environment, binds, labels."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from flow_contract.assignments import WorkloadSpec
+from party_agent import arguments, neighbours
 from party_agent.logs_out.spools import Spools
 from party_agent.outputs_out.spools import OutputSpools
 from party_agent.policy.data import DATA_TARGET
 from party_agent.policy.site import Site, capped, check, data_binds
-from party_agent.runtime.port import Bind, Workload
+from party_agent.runtime.port import Bind, Neighbour, Workload
 from party_agent.workload_api import folder
 
 OUTPUT_TARGET = "/output"
 PYTHON_TARGET = f"{folder.TARGET}/{folder.PYTHON}"
 
 LABEL_PREFIX = "io.fedflow."
+
+
+class Ways(Protocol):
+    """Where a workload finds its neighbours and what it is given: what its runtime says of it."""
+
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
+        """See `Runtime.host_of`."""
+
+    def path_of(self, bind: Bind) -> str:
+        """See `Runtime.path_of`."""
+
+
+class _Contained:
+    def host_of(self, _: str, neighbour: Neighbour) -> str:
+        return neighbour.name
+
+    def path_of(self, bind: Bind) -> str:
+        return bind.target
 
 
 def make_workload(
@@ -27,10 +48,12 @@ def make_workload(
     is_judged: bool = False,
     logs: Spools | None = None,
     uploads: OutputSpools | None = None,
+    ways: Ways | None = None,
 ) -> Workload:
     """Return the workload, its own directories below `outputs` and `api` made.
 
-    None means no /output, and no socket to report at.
+    None means no /output, and no socket to report at. Placeholders are filled in as `ways` says,
+    None for a container's; the site's rules judge the command as it will run.
 
     `is_judged`: the rules let it pass when it was launched and have no say any more. Where its
     data are is looked up all the same. `logs` None keeps no logs, `uploads` None sends no outputs.
@@ -38,8 +61,9 @@ def make_workload(
     Raises:
         RuntimeRefused: the site's rules forbid it.
     """
+    ways = ways or _Contained()
     if not is_judged:
-        check(site, spec)
+        check_filled(site, spec, ways, has_output=outputs is not None)
     spec = capped(site, spec)
     binds = data_binds(site, spec)
     if outputs is not None:
@@ -50,6 +74,8 @@ def make_workload(
         binds = (*binds, Bind(source=made, target=folder.TARGET, is_agents=True))
     if uploads is not None:
         uploads.expect(spec.party_run_id)
+    reached = neighbours.neighbours(spec)
+    spec = arguments.filled(spec, _surroundings(spec, ways, binds))
     room = logs.room_for(spec.party_run_id, site.rules.may_leave) if logs is not None else None
     return Workload(
         party_run_id=spec.party_run_id,
@@ -66,6 +92,35 @@ def make_workload(
         log=None if room is None else room.path,
         log_max_bytes=0 if room is None else room.most_bytes,
         log_site_max_bytes=0 if room is None else room.site_bytes,
+        neighbours=reached,
+        own_name=neighbours.own(spec).name if reached else "",
+    )
+
+
+def check_filled(site: Site, spec: WorkloadSpec, ways: Ways, *, has_output: bool) -> None:
+    """Accept what the site's rules allow to run, its placeholders filled in; no disk is looked at.
+
+    Rules name a container's own paths, whatever a site without containers has instead.
+
+    Raises:
+        RuntimeRefused: names the first rule that it breaks, or the placeholder that is unknown.
+    """
+    around = arguments.Surroundings(
+        host_of=partial(ways.host_of, spec.party_run_id),
+        data_dir=DATA_TARGET if spec.federated_data else "",
+        output_dir=OUTPUT_TARGET if has_output else "",
+    )
+    check(site, arguments.filled(spec, around))
+
+
+def _surroundings(
+    spec: WorkloadSpec, ways: Ways, binds: tuple[Bind, ...]
+) -> arguments.Surroundings:
+    places = {bind.target: ways.path_of(bind) for bind in binds}
+    return arguments.Surroundings(
+        host_of=partial(ways.host_of, spec.party_run_id),
+        data_dir=places.get(DATA_TARGET, ""),
+        output_dir=places.get(OUTPUT_TARGET, ""),
     )
 
 
@@ -80,7 +135,7 @@ def environment(spec: WorkloadSpec, *, has_output: bool, has_api: bool = False) 
         "FEDFLOW_TASK_ID": spec.task_id,
         "FEDFLOW_RUN_ID": spec.run_id,
         "FEDFLOW_PARTY_ID": spec.federated_id,
-        "FEDFLOW_ROLE": "party",
+        "FEDFLOW_ROLE": spec.role.value,
         "FEDFLOW_RANK": str(spec.rank),
         "FEDFLOW_WORLD_SIZE": str(len(spec.parties)),
         "FEDFLOW_PARTIES": ",".join(spec.parties),

@@ -206,6 +206,9 @@ class Runtime(Protocol):
         For itself: at what address it listens so that its neighbours reach it, and it alone.
         """
 
+    def path_of(self, bind: Bind) -> str:
+        """Return by what path a workload sees what `bind` gives it; pure."""
+
     async def sockets(self, workload: Workload) -> Sockets:
         """Open the workload's sockets, so that who dials a neighbour reaches the agent.
 

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Histogram
 
 from flow_tracing import Tracing
 from party_agent.runtime.port import (
+    Bind,
     Neighbour,
     Observation,
     Progress,
@@ -51,6 +52,10 @@ class ObservedRuntime:
         """See `Runtime.sockets`."""
         with self._watch("sockets"), self._story.current(workload.party_run_id):
             return await self._inner.sockets(workload)
+
+    def path_of(self, bind: Bind) -> str:
+        """See `Runtime.path_of`."""
+        return self._inner.path_of(bind)
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""

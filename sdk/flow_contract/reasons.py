@@ -24,6 +24,7 @@ class Reason(enum.StrEnum):
     TIMED_OUT = "timed_out"
     COMMAND_NOT_FOUND = "command_not_found"
     # ends before it ran
+    PLACEHOLDER_UNKNOWN = "placeholder_unknown"
     IMAGE_NOT_FOUND = "image_not_found"
     IMAGE_PULL_FAILED = "image_pull_failed"
     GPU_UNAVAILABLE = "gpu_unavailable"
@@ -73,6 +74,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.COMMAND_NOT_FOUND: (
         "The image does not hold the command, or it is not executable; check the template's "
         "command and workdir."
+    ),
+    Reason.PLACEHOLDER_UNKNOWN: (
+        "The template's command or environment asks for something that this run does not have; "
+        "check its placeholders, and what the run was started with."
     ),
     Reason.IMAGE_NOT_FOUND: (
         "The site has no such image and can't pull it; check the name and tag, or ask the "

@@ -1,15 +1,25 @@
 import json
 import stat
+from dataclasses import replace
 
 import pytest
 
+from flow_contract.coordination import RunRole
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
-from party_agent.policy.rules import quick_rules
+from party_agent.policy.rules import CommandRules, Rules, quick_rules
 from party_agent.policy.site import Site
 from party_agent.runtime.port import Bind, RuntimeRefused
 from party_agent.workload import environment, make_output, make_workload
 from tests.agent.fakes import make_spec
+
+
+class Processes:
+    def host_of(self, party_run_id, neighbour):
+        return neighbour.name
+
+    def path_of(self, bind):
+        return str(bind.source)
 
 
 def test_a_workload_is_told_who_and_where_it_is(tmp_path):
@@ -68,6 +78,48 @@ def test_the_template_s_own_python_path_comes_first(tmp_path):
     spec = make_spec(env={"PYTHONPATH": "/app:/lib"})
     workload = make_workload(spec, Site(), (), None, api=tmp_path)
     assert workload.env["PYTHONPATH"] == "/app:/lib:/fedflow/python"
+
+
+def test_placeholders_are_filled_in_with_what_the_workload_itself_sees(tmp_path):
+    site = Site(rules=quick_rules({"scans": tmp_path}))
+    spec = make_spec(
+        command=("train", "--data={data_dir}", "--to={output_dir}", "--rank={rank}"),
+        env={"WHO": "{party_id}"},
+        federated_data="scans",
+    )
+    outputs = tmp_path / "outputs"
+    contained = make_workload(spec, site, (), outputs)
+    assert contained.command == ("train", "--data=/data", "--to=/output", "--rank=0")
+    assert contained.env["WHO"] == "hospital-a"
+    plain = make_workload(spec, site, (), outputs, ways=Processes())
+    assert plain.command[1:3] == (f"--data={tmp_path}", f"--to={outputs / 'run1'}")
+
+
+def test_rules_judge_the_command_as_it_will_run():
+    allowed = Rules(commands=CommandRules(allowed=(("train", "--lr=0.[0-9]"),)))
+    spec = make_spec(command=("train", "--lr={hyper_parameter.lr}"), hyper_parameter=("lr=0.1",))
+    make_workload(spec, Site(rules=allowed), (), None)
+    with pytest.raises(RuntimeRefused) as refusal:
+        make_workload(
+            replace(spec, hyper_parameter=("lr=0.1; rm -r /data",)), Site(rules=allowed), (), None
+        )
+    assert refusal.value.reason is Reason.POLICY_DENIED
+
+
+def test_a_coordinator_is_told_that_it_is_one_and_knows_its_neighbours():
+    spec = make_spec(
+        role=RunRole.COORDINATOR, rank=2, coordinator_ports=(9000,), parties=("a-a", "b-b")
+    )
+    workload = make_workload(spec, Site(), (), None)
+    assert workload.env["FEDFLOW_ROLE"] == "coordinator"
+    assert workload.env["FEDFLOW_RANK"] == workload.env["FEDFLOW_WORLD_SIZE"] == "2"
+    assert workload.own_name == "coordinator"
+    assert [each.name for each in workload.neighbours] == ["coordinator"]
+
+
+def test_a_workload_that_talks_to_nobody_has_no_name():
+    workload = make_workload(make_spec(), Site(), (), None)
+    assert (workload.neighbours, workload.own_name) == ((), "")
 
 
 def test_labels_say_to_the_site_s_people_whose_container_it_is():
