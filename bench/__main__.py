@@ -22,6 +22,7 @@ from bench import (
     start,
     table,
     throughput,
+    tunnel,
 )
 from bench.processes import BenchError, Server, flow_server, scratch_folder
 
@@ -37,6 +38,7 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "recovery": recovery.measure,
     "throughput": throughput.measure,
     "cli": cli.measure,
+    "tunnel": tunnel.measure,
 }
 
 

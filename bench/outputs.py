@@ -8,14 +8,13 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import median, spread
 from bench.proc import wait_until_quiet
-from bench.processes import ROOT, BenchError, Child, Server, child, fedflow
+from bench.processes import BenchError, Server
+from bench.secure import secure_server
 from bench.table import Row
 from flow_server_sdk import FlowServerSdk
 
@@ -26,28 +25,21 @@ _LOOK_S = 0.01
 _PARTY = "site"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Stage:
-    sdk: FlowServerSdk
-    server: Child
-    agent: Child
-    state_dir: Path
-
-
 def measure(server: Server, folder: Path) -> list[Row]:
     """Return the rows on outputs."""
     source = folder / "source"
     _make(source)
     uploads, copies = [], []
     with contextlib.ExitStack() as stack:
-        stage = _stage(stack, server, folder)
-        before = _peak_bytes(stage.server.pid), _peak_bytes(stage.agent.pid)
+        secure = secure_server(stack, server, folder)
+        agent = secure.site(_PARTY)
+        before = _peak_bytes(secure.child.pid), _peak_bytes(agent.pid)
         for _ in range(ROUNDS):
             wait_until_quiet()
             copies.append(_copy(source, folder))
             wait_until_quiet()
-            uploads.append(_upload(stage, source))
-        after = _peak_bytes(stage.server.pid), _peak_bytes(stage.agent.pid)
+            uploads.append(_upload(secure.sdk, source))
+        after = _peak_bytes(secure.child.pid), _peak_bytes(agent.pid)
     mb_per_s, reference = ([SIZE_BYTES / 1e6 / took_s for took_s in s] for s in (uploads, copies))
     size = f"{SIZE_BYTES / 2**30:g} GiB"
     return [
@@ -77,51 +69,26 @@ def _make(source: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _stage(stack: contextlib.ExitStack, server: Server, folder: Path) -> _Stage:
-    """Start a server with TLS on the same database, and a site that is enrolled there."""
-    place = folder / "secure"
-    pki, ready_file = place / "state" / "pki", place / "server.json"
-    place.mkdir()
-    database = ["--database-url", server.database_url]
-    _run(["server", "init", "--state-dir", str(place / "state"), "--name", "127.0.0.1"])
-    arguments = [*fedflow(), "server", *database]
-    arguments += ["--state-dir", str(place / "state"), "--ready-file", str(ready_file)]
-    arguments += ["--port", "0", "--agents-port", "0", "--http-port", "0"]
-    secure = child(stack, "secure-server", arguments, folder)
-    address = str(secure.ready(ready_file)["grpc"])
-    host, _, port = address.rpartition(":")
-    token = (pki / "admin.token").read_text().strip()
-    sdk = stack.enter_context(FlowServerSdk(host, port, token=token, ca=pki / "ca.pem"))
-    enrolment = sdk.party.add(_PARTY)["data"]["enrolment_token"]
-    site, site_ready = place / "site", place / "site.json"
-    enrol = ["agent", "enrol", "--server", address, "--token", "-", "--state-dir", str(site)]
-    _run(enrol, given=enrolment)
-    arguments = [*fedflow(), "agent", "--state-dir", str(site), "--runtime", "process"]
-    agent = child(stack, "agent", [*arguments, "--ready-file", str(site_ready)], folder)
-    agent.ready(site_ready)
-    return _Stage(sdk=sdk, server=secure, agent=agent, state_dir=place / "state")
-
-
-def _upload(stage: _Stage, source: Path) -> float:
+def _upload(sdk: FlowServerSdk, source: Path) -> float:
     """Let a workload leave the file; return the seconds from its end until it can be read."""
     command = ["sh", "-c", f"cp {source} $FEDFLOW_OUTPUT_DIR/model"]
     name = f"outputs {time.monotonic_ns()}"
-    template = stage.sdk.template.create(name, "any:1", "/", command)["data"]["template_id"]
+    template = sdk.template.create(name, "any:1", "/", command)["data"]["template_id"]
     parties = [{"federated_id": _PARTY, "federated_data": ""}]
-    task_id = stage.sdk.task.create(name, template, "", parties)["data"]["task_id"]
-    stage.sdk.task.start(task_id)
-    ended = stage.sdk.task.wait(task_id, timeout_s=_DEADLINE_S)["data"]
+    task_id = sdk.task.create(name, template, "", parties)["data"]["task_id"]
+    sdk.task.start(task_id)
+    ended = sdk.task.wait(task_id, timeout_s=_DEADLINE_S)["data"]
     began_s = time.monotonic()
     if ended["status"] != "Succeeded":
         raise BenchError(f"the workload ended as {ended}")
-    while not (party := stage.sdk.task.outputs(task_id)["data"]["parties"][0])["complete"]:
+    while not (party := sdk.task.outputs(task_id)["data"]["parties"][0])["complete"]:
         if time.monotonic() - began_s > _DEADLINE_S:
             raise BenchError(f"the output did not come: {party}")
         time.sleep(_LOOK_S)
     took_s = time.monotonic() - began_s
     if party["bytes"] != SIZE_BYTES:
         raise BenchError(f"the output is not whole: {party}")
-    stage.sdk.task.delete(task_id)
+    sdk.task.delete(task_id)
     return took_s
 
 
@@ -184,16 +151,6 @@ def _peak_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024
-
-
-def _run(arguments: list[str], *, given: str = "") -> None:
-    done = subprocess.run(
-        [sys.executable, *fedflow(), *arguments],
-        input=given, capture_output=True, text=True, check=False, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'sdk'}{os.pathsep}{ROOT}"},
-    )  # fmt: skip
-    if done.returncode:
-        raise BenchError(f"fedflow {' '.join(arguments)}: {done.stderr}")
 
 
 def _openssl(*arguments: str) -> None:

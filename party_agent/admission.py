@@ -70,7 +70,8 @@ class Admission:
     async def workload_of(self, unit: Unit) -> Workload:
         """Return the unit's workload by the rules as they are now.
 
-        One that is being launched has been judged: a rule that changes now doesn't touch it.
+        One that is being launched, or runs, has been judged: a rule that changes now doesn't touch
+        it.
 
         Raises:
             RuntimeRefused: names the first rule that it breaks.
@@ -111,7 +112,7 @@ class Admission:
             api=self._api,
             logs=self._logs,
             uploads=self._uploads,
-            is_judged=state is PartyRunState.LAUNCHING,
+            is_judged=state in (PartyRunState.LAUNCHING, PartyRunState.RUNNING),
             ways=self._ways,
         )
 

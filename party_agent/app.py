@@ -43,8 +43,11 @@ from party_agent.telemetry.observed import (
     ObservedRefusals,
     ObservedReporter,
     ObservedSpools,
+    ObservedTunnels,
 )
 from party_agent.telemetry.telemetry import AgentTelemetry
+from party_agent.tunnel.opening import Opener
+from party_agent.tunnel.parts import tunnels_of
 from party_agent.units import Units
 
 # For the last reports to be acknowledged before an agent with nothing left to do leaves. What
@@ -105,6 +108,15 @@ class Agent:
         more = (lambda _: {}) if taking is None else taking.routes
         api = ObservedApiHost(metrics, api_dir, clock.now, more=more)
         spools = spools_of(settings, partial(ObservedSpools, metrics))
+        opener = Opener()
+        self._tunnels = tunnels_of(
+            settings,
+            runtime=runtime,
+            policy=policy,
+            opener=opener,
+            clock=clock,
+            watch=ObservedTunnels(metrics, self._audit),
+        )
         telemetry.follow(state_dir, spools, len(gpus.ids))
         self.units = Units(
             site=site,
@@ -119,6 +131,7 @@ class Agent:
             api=api,
             logs=spools,
             uploads=uploads,
+            tunnels=self._tunnels,
         )
         self._retention = Retention(
             keep=keep_of(settings),
@@ -145,7 +158,7 @@ class Agent:
             federated_id=settings.party,
             name=settings.name,
             instance_id=self._journal.instance_id,
-            inventory=inventory_of(runtime.name, site, gpus),
+            inventory=inventory_of(runtime.name, site, gpus, coordinates=settings.coordinator),
             units=self.units,
             reporter=self._reporter,
             clock=clock,
@@ -155,7 +168,11 @@ class Agent:
             ),
             keepalive_s=settings.keepalive_s,
             max_backoff_s=settings.max_backoff_s,
-            streams=(MetricPush(federated_id=settings.party, host=api, clock=clock).run,),
+            streams=(
+                MetricPush(federated_id=settings.party, host=api, clock=clock).run,
+                opener.run,
+            ),
+            offered=self._tunnels.offer,
         )
         telemetry.held, telemetry.connected = lambda: self.units.held, self.connected.is_set
         self._outputs = OutputPusher(
@@ -189,6 +206,7 @@ class Agent:
         """Serve until `aclose`; returns when everything is released.
 
         Raises:
+            DirectUnusable: other sites can't dial this one where its policy says.
             ListenerUnusable: metrics can't be shown where the settings say.
             RuntimeUnavailable: the runtime does not answer at the start, nor soon after.
             StateDirUnusable: the journal can't be read.
@@ -234,6 +252,7 @@ class Agent:
         await first_of(opening, self._asked_to_close())
         if self._closing.is_set():
             return
+        await self._tunnels.listen()
         await self.units.open()
         tasks = [
             asyncio.create_task(work)

@@ -65,6 +65,12 @@ from party_agent.site_cli import approve, pending
 )
 @click.option("--allow-network", is_flag=True, default=None, help="Let templates ask for network.")
 @click.option(
+    "--coordinator",
+    is_flag=True,
+    default=None,
+    help="Offer to run the coordinators of runs whose templates name no party for them.",
+)
+@click.option(
     "--workload-user",
     metavar="UID:GID",
     help="Who workloads are instead of root. Default: 65532:65532 in containers of an agent that"

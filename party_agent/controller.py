@@ -13,7 +13,7 @@ import structlog
 
 from flow_contract.lifecycle import Desired, PartyRunEvent, PartyRunState
 from flow_contract.reasons import Reason
-from party_agent import endings
+from party_agent import endings, start_order
 from party_agent.gate import Gate
 from party_agent.policy import decide
 from party_agent.runtime.port import (
@@ -25,6 +25,8 @@ from party_agent.runtime.port import (
     RuntimeUnavailable,
     Workload,
 )
+from party_agent.tunnel import members
+from party_agent.tunnel.port import Tunnels
 from party_agent.unit import StopStage, Unit
 
 FIRST_RETRY_S = 1.0
@@ -48,8 +50,10 @@ class Controller:
         make_workload: Callable[[Unit], Awaitable[Workload]],
         now: Callable[[], datetime],
         gate: Gate,
+        tunnels: Tunnels,
     ) -> None:
         self._runtime = runtime
+        self._tunnels = tunnels
         self._gate = gate
         self._make_workload = make_workload
         self._now = now
@@ -116,6 +120,9 @@ class Controller:
             raise decide.refusal(decide.DATA_ROOTS, Reason.DATA_OUTSIDE_ROOTS)
         if not await self._gate.passes(unit):
             return self._waiting(unit)
+        await self._tunnels.open(unit.spec, workload, unit.traffic)
+        if not self._tunnels.has_reached_coordinator(unit.spec):
+            return start_order.awaiting_coordinator(unit, self._now())
         # Written down before the launch: from here on something may be running.
         return endings.moved(unit, PartyRunEvent.LAUNCH, self._now())
 
@@ -124,7 +131,9 @@ class Controller:
         return endings.noted(unit, Reason.NONE, endings.WAITING_FOR_APPROVAL, self._now())
 
     async def _launch(self, unit: Unit) -> Unit:
-        seen = await self._runtime.launch(await self._make_workload(unit))
+        workload = await self._make_workload(unit)
+        await self._tunnels.open(unit.spec, workload, unit.traffic)
+        seen = await self._runtime.launch(workload)
         after = endings.started(unit, seen, self._now())
         return after if seen.phase is not Phase.EXITED else endings.exited(after, seen, self._now())
 
@@ -134,7 +143,20 @@ class Controller:
             return endings.vanished(unit, self._now())
         if seen.phase is Phase.EXITED:
             return endings.exited(unit, seen, self._now())
+        if members.meets(unit.spec) and not self._tunnels.is_open(unit.party_run_id):
+            await self._open_again(unit)
         return endings.answered(unit, self._now())
+
+    async def _open_again(self, unit: Unit) -> None:
+        """Give a workload that an earlier agent launched, or whose sockets were lost, new ones."""
+        try:
+            workload = await self._make_workload(unit)
+            await self._tunnels.open(unit.spec, workload, unit.traffic)
+        except RuntimeRefused as refusal:
+            # Nobody ends a workload for that: it may be past what it needed them for.
+            log.error(  # noqa: TRY400  no defect of ours
+                "tunnels_not_opened", party_run_id=unit.party_run_id, error=refusal.message
+            )
 
     async def _stop(self, unit: Unit) -> Unit:
         if unit.status.state not in (PartyRunState.LAUNCHING, PartyRunState.RUNNING):

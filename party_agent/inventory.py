@@ -6,8 +6,13 @@ from party_agent.policy.site import Site
 from party_agent.version import version
 
 
-def inventory_of(runtime_name: str, site: Site, gpus: GpuInventory) -> Inventory:
-    """Return how large the site is, what it runs with, and the names of its data."""
+def inventory_of(
+    runtime_name: str, site: Site, gpus: GpuInventory, *, coordinates: bool = False
+) -> Inventory:
+    """Return how large the site is, what it runs with, and the names of its data.
+
+    `coordinates`: it may be given the coordinators that no template has a place for.
+    """
     return Inventory(
         runtime=runtime_name,
         agent_version=version(),
@@ -15,4 +20,6 @@ def inventory_of(runtime_name: str, site: Site, gpus: GpuInventory) -> Inventory
         memory_bytes=site.memory_bytes,
         gpu_ids=gpus.ids,
         data_names=tuple(sorted(site.rules.data.names)),
+        coordinates=coordinates,
+        direct_address=site.rules.tunnel.address,
     )

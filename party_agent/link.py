@@ -15,9 +15,11 @@ import structlog
 from flow_contract.assignments import Assignment
 from flow_contract.errors import InvalidArgument
 from flow_contract.parties import Inventory
+from flow_contract.tunnels import Offer
 from flow_wire import agents_pb2, agents_pb2_grpc
 from flow_wire.codec.assignments import decode_assignment, encode_report
 from flow_wire.codec.parties import encode_inventory
+from flow_wire.codec.tunnels import decode_offer
 from party_agent.backoff import Backoff
 from party_agent.clock import Clock
 from party_agent.contact import Contact
@@ -71,6 +73,7 @@ class Link:
         keepalive_s: float,
         max_backoff_s: float,
         streams: Sequence[Stream] = (),
+        offered: Callable[[Offer], None] = lambda _: None,
     ) -> None:
         self.connected = asyncio.Event()
         self._draining = asyncio.Event()
@@ -91,6 +94,7 @@ class Link:
         self._keepalive_s = keepalive_s
         self._max_backoff_s = max_backoff_s
         self._streams = streams
+        self._offered = offered
         self._acknowledgements = 0
         self._parts: list[agents_pb2.Assignment] = []
 
@@ -231,6 +235,8 @@ class Link:
                     self._units.acknowledge(key.party_run_id, key.sequence)
             case "pace":
                 self._backoff.spread(message.pace.reconnect_spread_ms / 1000)
+            case "tunnel_offer":
+                self._offered(decode_offer(message.tunnel_offer))
             case other:
                 log.debug("message_ignored", body=other)  # a newer server may say more
 

@@ -16,6 +16,7 @@ from party_agent.runtimes import NoStateDir, choose_runtime
 from party_agent.settings import AgentSettings
 from party_agent.telemetry.listener import ListenerUnusable
 from party_agent.telemetry.telemetry import AgentTelemetry
+from party_agent.tunnel.direct import DirectUnusable
 from party_agent.version import version
 
 EXIT_FAILED = 1
@@ -38,6 +39,7 @@ def run(settings: AgentSettings) -> int:
             RuntimeUnavailable,
             NoStateDir,
             ListenerUnusable,
+            DirectUnusable,
             TracingUnavailable,
         ) as error:
             writer.write(f"fedflow agent: {error}\n")

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flow_contract.ids import is_party_id
 from party_agent.runtime.confinement import DEFAULT_MAX_PIDS, DEFAULT_TMP_BYTES, RootMode
+from party_agent.runtime.neighbours.ways import DEFAULT_SIDECAR_IMAGE, Way
 
 _TARGET = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 _DATA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -98,6 +99,8 @@ class AgentSettings(BaseSettings):
     gpus: Annotated[tuple[str, ...], AfterValidator(_check_gpus)] = ()
     state_dir: Path | None = None
     allow_network: bool = False
+    # Whether coordinators run here that no template has a place for.
+    coordinator: bool = False
     policy: Path | None = None
     workload_user: Annotated[str, AfterValidator(_check_user)] = ""
     workload_groups: tuple[Annotated[int, Field(ge=1, lt=2**31)], ...] = ()
@@ -106,6 +109,9 @@ class AgentSettings(BaseSettings):
     tmp_bytes: Annotated[int, Field(ge=1024**2)] = DEFAULT_TMP_BYTES
     max_pids: Annotated[int, Field(ge=16)] = DEFAULT_MAX_PIDS
     warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 2
+    # How the agent gets into the network of a workload that has neighbours.
+    sockets: Way = Way.AUTO
+    sidecar_image: Annotated[str, Field(min_length=1)] = DEFAULT_SIDECAR_IMAGE
     on_exit: Literal["keep", "stop"] = "keep"
     drain_on_exit: bool = False
     keep_outputs_s: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_OUTPUTS_S
@@ -122,6 +128,10 @@ class AgentSettings(BaseSettings):
     output_bytes_per_run: Annotated[int, Field(ge=0)] = 256 * 1024**3
     output_files_per_run: Annotated[int, Field(ge=0)] = 20_000
     output_bytes_of_site: Annotated[int, Field(ge=0)] = 256 * 1024**3
+    # The most connections that one party run has to others at a time, and after how long a
+    # connection over which nothing moves is broken.
+    tunnel_connections: Annotated[int, Field(ge=1, le=65_536)] = 1024
+    tunnel_idle_s: Annotated[float, Field(ge=1)] = 24 * 3600.0
     ready_file: Path | None = None
     # Where /metrics, /healthz and /readyz are; empty is nowhere, port 0 any.
     metrics_listen: Annotated[str, AfterValidator(_check_listen)] = ""
@@ -190,12 +200,16 @@ _VARIABLES = frozenset(
         "first_backoff_s",
         "max_backoff_s",
         "runtime_wait_s",
+        "sockets",
+        "sidecar_image",
         "log_bytes_per_run",
         "log_bytes_of_site",
         "output_bytes_per_file",
         "output_bytes_per_run",
         "output_files_per_run",
         "output_bytes_of_site",
+        "tunnel_connections",
+        "tunnel_idle_s",
     }
 )
 

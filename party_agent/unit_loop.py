@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import structlog
 
 from flow_contract import ids
+from flow_contract.coordination import Traffic
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
-from party_agent import endings, limits
+from party_agent import endings, limits, start_order
 from party_agent.clock import Clock
 from party_agent.contact import Contact
 from party_agent.controller import Controller, retry_delay_s
@@ -24,7 +25,8 @@ from party_agent.policy.rules import Rules
 from party_agent.policy.site import names_data
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of
-from party_agent.unit import SelfReport, Unit, report_of, with_desired
+from party_agent.tunnel.port import Tunnels
+from party_agent.unit import SelfReport, StopStage, Unit, report_of, with_desired
 from party_agent.words import Words
 from party_agent.workload_api.host import ApiHost
 
@@ -53,6 +55,7 @@ class Tools:
     rules: Callable[[], Rules]
     gate: Gate
     api: ApiHost
+    tunnels: Tunnels
     gpus_freed: Callable[[], None]
 
 
@@ -138,6 +141,8 @@ class UnitLoop:
             may_leave = self._tools.rules().may_leave
             await self._tools.api.serve(self.unit.spec, self.hear, may_leave)
         next_word_s = self._pass_on()
+        self._take_traffic(self._tools.tunnels.traffic(self.unit.party_run_id))
+        await self._take_progress()
         # An assignment that nothing has come of yet is the server's to repeat.
         is_untouched = self._saved is None and self.unit.status.state is PartyRunState.PENDING
         if (self.unit != self._saved or self._says_again) and not is_untouched:
@@ -150,11 +155,13 @@ class UnitLoop:
             status=after.status,
             stop_stage=after.stop_stage,
             sources=after.sources,
+            waits_since=after.waits_since,
             removed=after.removed,
             failures=after.failures,
         )
         if self.unit.is_final:
             self._pass_on()
+            self._take_traffic(await self._tools.tunnels.end(self.unit.party_run_id))
         if self.unit != self._saved:
             await self._record()
         if self.unit.failures:
@@ -163,7 +170,27 @@ class UnitLoop:
             return 0
         if before.status.state is PartyRunState.RUNNING:
             return min(next_word_s, self._until_limit_s())
-        return self._tools.gate.left_s(self.unit)
+        return self._patience_s()
+
+    def _patience_s(self) -> float | None:
+        """Return how long the unit may go on to wait, None for any time."""
+        left = (
+            self._tools.gate.left_s(self.unit),
+            start_order.left_s(self.unit, self._tools.clock.now()),
+        )
+        return min((left_s for left_s in left if left_s is not None), default=None)
+
+    def _take_traffic(self, counted: tuple[Traffic, ...] | None) -> None:
+        if counted is not None:
+            self.unit = replace(self.unit, traffic=counted)
+
+    async def _take_progress(self) -> None:
+        if self.unit.is_to_stop and self.unit.stop_stage is StopStage.NONE:
+            # Who is stopped because all is done can say so now, and never again.
+            await self._tools.tunnels.ask_progress(self.unit.party_run_id)
+        said = self._tools.tunnels.peer_progress(self.unit.party_run_id)
+        if said is not None:
+            self.unit = replace(self.unit, peer_progress=said)
 
     def _pass_on(self) -> float:
         """Take the workload's newest word over, or return how long until that may be done."""
@@ -225,7 +252,7 @@ class UnitLoop:
 
     async def _record(self) -> None:
         has_moved = self._saved is None or self.unit.status != self._saved.status
-        has_said = self._saved is not None and self.unit.says != self._saved.says
+        has_said = self._saved is not None and _words(self.unit) != _words(self._saved)
         is_news = has_moved or has_said or self._says_again
         self._says_again = False
         if is_news:
@@ -289,6 +316,11 @@ class UnitLoop:
 
     async def _woken(self) -> None:
         await self._wake.wait()
+
+
+def _words(unit: Unit) -> tuple[object, ...]:
+    """Return what is said without anything having moved."""
+    return unit.says, unit.traffic, unit.peer_progress
 
 
 def _may_last(unit: Unit) -> bool:

@@ -27,6 +27,7 @@ from party_agent.reporter import Reporter
 from party_agent.runtime.port import Runtime, RuntimeRefused, RuntimeUnavailable
 from party_agent.strays import Strays
 from party_agent.tasks import OwnedTasks
+from party_agent.tunnel.port import NoTunnels, Tunnels
 from party_agent.unit import Unit, new_unit, report_of
 from party_agent.unit_loop import Tools, UnitLoop
 from party_agent.unreadable import Unreadable, refused_unit
@@ -43,7 +44,7 @@ class Units:
 
     `outputs` is the directory of /output, None for none. A unit's status reaches `reporter`
     only after `journal` has it. `policy` None means that the rules of `site` never change, `api`
-    None that workloads have nowhere to report.
+    None that workloads have nowhere to report, `tunnels` None that they meet nobody.
     """
 
     def __init__(
@@ -61,8 +62,11 @@ class Units:
         api: ApiHost | None = None,
         logs: Spools | None = None,
         uploads: OutputSpools | None = None,
+        tunnels: Tunnels | None = None,
     ) -> None:
         self._api = api or ApiHost(None, clock.now)
+        self._tunnels = tunnels = tunnels or NoTunnels()
+        tunnels.known, tunnels.changed = lambda each: each in self._loops, self._wake
         self._runtime = runtime
         self._journal = journal
         self._reporter = reporter
@@ -86,6 +90,7 @@ class Units:
                 make_workload=self._admission.workload_of,
                 now=clock.now,
                 gate=gate,
+                tunnels=tunnels,
             ),
             journal=journal,
             reporter=reporter,
@@ -95,6 +100,7 @@ class Units:
             rules=lambda: self._admission.rules,
             gate=gate,
             api=self._api,
+            tunnels=tunnels,
             gpus_freed=self._serve_gpus,
         )
         self._loops: dict[str, UnitLoop] = {}
@@ -221,6 +227,7 @@ class Units:
     async def aclose(self) -> None:
         """End the loops; workloads run on. May be called twice."""
         await self._tasks.aclose()
+        await self._tunnels.aclose()
         self._admission.close()
         await self._api.aclose()
 

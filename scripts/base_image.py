@@ -97,7 +97,7 @@ def build_packages(engine: docker.DockerClient, base: str, packages: list[str], 
     """Build `name`: `base` with `packages` installed. Returns `name`."""
     site = install(packages, constraints=ROOT / "constraints.txt")
     files = tree(site, f"files/{rootfs.SITE}", left_out=LEFT_OUT_OF_PACKAGES)
-    return _derive(engine, base, Layer(files=files), name, workdir="/")
+    return derive(engine, base, Layer(files=files), name, workdir="/")
 
 
 def build_copy(engine: docker.DockerClient, base: str, copies: list[str], name: str) -> str:
@@ -107,12 +107,11 @@ def build_copy(engine: docker.DockerClient, base: str, copies: list[str], name: 
         source, target = copy.split("=", 1)
         files[f"files/{target.lstrip('/')}"] = Path(source)
     workdir = "/" + str(Path(copies[0].split("=", 1)[1].lstrip("/")).parent)
-    return _derive(engine, base, Layer(files=files), name, workdir=workdir)
+    return derive(engine, base, Layer(files=files), name, workdir=workdir)
 
 
-def _derive(
-    engine: docker.DockerClient, base: str, layer: Layer, name: str, *, workdir: str
-) -> str:
+def derive(engine: docker.DockerClient, base: str, layer: Layer, name: str, *, workdir: str) -> str:
+    """Build `name`: `base` and the layer's files, which lie below `files/`. Returns `name`."""
     digest = layer.digest(str(engine.images.get(base).id), workdir)
     if is_current(engine, name, digest):
         return name

@@ -5,10 +5,12 @@ packages.py REQUIREMENT …       install into this interpreter's own environmen
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -33,11 +35,21 @@ def install(packages: list[str], *, constraints: Path) -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         target = Path(scratch) / "site"
-        _pip("install", "--quiet", "--constraint", str(constraints), "--target", str(target),
+        pip("install", "--quiet", "--constraint", str(constraints), "--target", str(target),
              *packages)  # fmt: skip
         # Renamed when complete: an interrupted download is not taken for an installation.
         shutil.move(target, site)
     return site
+
+
+def requirements_of_examples(*names: str) -> list[str]:
+    """Return what pyproject.toml requires of these packages for the examples."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [
+        line
+        for line in project["optional-dependencies"]["examples"]
+        if re.split(r"[<>=!~\[ ]", line)[0] in names
+    ]
 
 
 def install_here(packages: list[str], *, constraints: Path) -> None:
@@ -47,7 +59,7 @@ def install_here(packages: list[str], *, constraints: Path) -> None:
         subprocess.CalledProcessError: pip could not install them, and has said why.
     """
     say_size(packages, constraints=constraints, into_here=True)
-    _pip("install", "--quiet", "--constraint", str(constraints), *packages)
+    pip("install", "--quiet", "--constraint", str(constraints), *packages)
 
 
 def say_size(packages: list[str], *, constraints: Path, into_here: bool = False) -> None:
@@ -58,7 +70,7 @@ def say_size(packages: list[str], *, constraints: Path, into_here: bool = False)
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.json"
         fresh = () if into_here else ("--ignore-installed",)
-        _pip("install", "--quiet", "--dry-run", *fresh, "--report", str(report),
+        pip("install", "--quiet", "--dry-run", *fresh, "--report", str(report),
              "--constraint", str(constraints), *packages)  # fmt: skip
         found = json.loads(report.read_text())["install"]
     sizes_bytes = [_size_bytes(item["download_info"]["url"]) for item in found]
@@ -86,7 +98,8 @@ def _size_bytes(url: str) -> int | None:
     return int(length) if length else None
 
 
-def _pip(*arguments: str) -> None:
+def pip(*arguments: str) -> None:
+    """Run this interpreter's pip. Raises subprocess.CalledProcessError; pip has said why."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     subprocess.run(command, check=True)
 

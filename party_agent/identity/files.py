@@ -80,7 +80,7 @@ def read(state_dir: Path) -> Identity:
     for _ in range(_LOOKS):
         try:
             # Resolved once: all files are of one identity, also if it is replaced meanwhile.
-            place = folder / (folder / _CURRENT).readlink()
+            place = place_of(state_dir)
         except FileNotFoundError:
             break
         except OSError as error:
@@ -100,6 +100,21 @@ def read(state_dir: Path) -> Identity:
         "('fedflow party add ID'), then run 'fedflow agent enrol --server HOST:PORT --token - "
         f"--state-dir {state_dir}'; or dial a server on this machine with --insecure"
     )
+
+
+def place_of(state_dir: Path) -> Path:
+    """Return the directory that holds the identity now; its files never change, and may go.
+
+    Raises:
+        OSError: there is none, or it can't be read.
+    """
+    folder = state_dir / FOLDER
+    return folder / (folder / _CURRENT).readlink()
+
+
+def pair_in(place: Path) -> tuple[Path, Path]:
+    """Return where the certificate and the key are, for those who only take files."""
+    return place / _CERTIFICATE, place / _KEY
 
 
 def write(state_dir: Path, identity: Identity) -> None:

@@ -232,6 +232,9 @@ def _limits(rules: Rules, request: Request) -> list[Finding]:
 def _network(rules: Rules, request: Request) -> list[Finding]:
     is_good = rules.network.includes(request.network)
     detail = f"'{request.network}' asked for, up to '{rules.network}' allowed"
+    if request.meets:
+        is_good = is_good and rules.network.lets_meet
+        detail = f"meets others of its run; {detail}"
     return [Finding(rule=NETWORK_MODE, is_allowed=is_good, detail=detail)]
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flow_contract.coordination import MAX_PORT
 from party_agent.policy.lines import KeyPath
 from party_agent.policy.rules import Globs
 
 _MAX_INT = 2**63 - 1
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SIZE = re.compile(r"(?P<number>[0-9]+) ?(?P<unit>B|KiB|MiB|GiB|TiB)")
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+# Slower than that nothing of use passes.
+_LEAST_RATE = 1024
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
@@ -69,6 +73,28 @@ def size_bytes(path: KeyPath, value: Any, told: Told) -> int | None:
         return value
     _wrong(path, told, 'bytes, 0 or more, or text such as "64 GiB"', value)
     return None
+
+
+def rate(path: KeyPath, value: Any, told: Told) -> int | None:
+    """Return bytes per second from 1 KiB on, given as a number or as "10 MiB"."""
+    before = len(told)
+    found = size_bytes(path, value, told)
+    if len(told) > before or (found is not None and found >= _LEAST_RATE):
+        return found
+    _wrong(path, told, f"{_LEAST_RATE} bytes per second or more", value)
+    return None
+
+
+def address(path: KeyPath, value: Any, told: Told) -> str:
+    """Return HOST:PORT, with a port above 0."""
+    if (
+        isinstance(value, str)
+        and (found := _ADDRESS.fullmatch(value))
+        and 0 < int(found["port"]) <= MAX_PORT
+    ):
+        return value
+    _wrong(path, told, '"HOST:PORT"', value)
+    return ""
 
 
 def one_of(*words: str) -> Check:

@@ -22,6 +22,7 @@ from party_agent.policy.rules import (
     MayLeave,
     NetworkMode,
     Rules,
+    TunnelRules,
 )
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -47,6 +48,14 @@ _KEYS: dict[str, dict[str, Check]] = {
         "max_concurrent_runs": fields.count,
     },
     "network": {"mode": fields.one_of(*NetworkMode)},
+    "tunnel": {
+        "max_bytes_per_s": fields.rate,
+        "max_run_bytes_per_s": fields.rate,
+        "max_connections": fields.count,
+        "listen": fields.address,
+        "address": fields.address,
+        "dial": fields.globs,
+    },
     "leave": {
         "logs": fields.boolean,
         "logs_max_bytes": fields.size_bytes,
@@ -116,7 +125,11 @@ def _rules(document: dict[str, Any], told: list[Wrong]) -> Rules:
         section: _table((section,), document.get(section, {}), checks, told)
         for section, checks in _KEYS.items()
     }
-    approval = parts["approval"]
+    approval, tunnel = parts["approval"], parts["tunnel"]
+    for one, other in (("listen", "address"), ("address", "listen")):
+        if one in tunnel and other not in tunnel:
+            message = f"is of no use without tunnel.{other}: others are told the one and dial it"
+            told.append(Wrong(path=("tunnel", one), message=message))
     return Rules(
         images=ImageRules(**parts["images"]),
         commands=CommandRules(**parts["commands"]),
@@ -125,6 +138,7 @@ def _rules(document: dict[str, Any], told: list[Wrong]) -> Rules:
         data=_data(document.get("data", {}), told),
         limits=Limits(**parts["limits"]),
         network=NetworkMode(parts["network"].get("mode") or NetworkMode.NONE),
+        tunnel=TunnelRules(**tunnel),
         may_leave=MayLeave(**parts["leave"]),
         sessions=parts["sessions"].get("allowed", False),
         approval=ApprovalRules(

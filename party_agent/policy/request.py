@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from flow_contract.assignments import WorkloadSpec
+from flow_contract.coordination import Ends
 from flow_contract.errors import InvalidArgument
 from flow_contract.template_checks import check_template
-from flow_contract.templates import Network, Resources, TemplateSpec
+from flow_contract.templates import Coordinator, Network, Resources, TemplateSpec
+from party_agent.policy.peers import malformed_peers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +16,7 @@ class Request:
 
     `requested_by`, `template_name` and `template_id` are None where the server did not say:
     a rule about them then refuses. `data_names` are as written, with what follows the name.
+    `meets`: it has to do with other members of its run, a coordinator or the ports of a mesh.
     `malformed` says what of it no template could hold, and is empty for a good one.
     """
 
@@ -28,6 +31,7 @@ class Request:
     requested_by: str | None = None
     template_name: str | None = None
     template_id: str | None = None
+    meets: bool = False
     malformed: str = ""
 
 
@@ -48,7 +52,9 @@ def request_of(spec: WorkloadSpec) -> Request:
         requested_by=spec.requested_by or None,
         template_name=spec.template_name or None,
         template_id=spec.template_id or None,
-        malformed=_malformed(
+        meets=bool(spec.coordinator_ports or spec.mesh or spec.peers),
+        malformed=malformed_peers(spec)
+        or _malformed(
             TemplateSpec(
                 name="assignment",
                 image_url=spec.image_url,
@@ -63,6 +69,11 @@ def request_of(spec: WorkloadSpec) -> Request:
                 stop_grace_s=spec.stop_grace_s,
                 run_timeout_s=spec.run_timeout_s,
                 on_disconnect=spec.on_disconnect,
+                mesh=spec.mesh,
+                connect_timeout_s=spec.connect_timeout_s,
+                coordinator=Coordinator(ports=spec.coordinator_ports, ends=Ends.BY_ITSELF)
+                if spec.coordinator_ports
+                else None,
             )
         ),
     )
@@ -86,6 +97,7 @@ def request_of_template(
         federated_id=federated_id,
         requested_by=user,
         template_name=spec.name,
+        meets=bool(spec.coordinator is not None or spec.mesh),
         malformed=_malformed(spec),
     )
 

@@ -26,6 +26,11 @@ class NetworkMode(StrEnum):
         order = [mode.value for mode in NetworkMode]
         return order.index(asked.value) <= order.index(self.value)
 
+    @property
+    def lets_meet(self) -> bool:
+        """Say whether a run's members may meet: a coordinator, and the ports of a mesh."""
+        return self is not NetworkMode.NONE
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRules:
@@ -106,6 +111,23 @@ class ApprovalRules:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TunnelRules:
+    """How members of a run at other sites are met; that they are is `NetworkMode`'s to allow.
+
+    Rates hold for each direction by itself: of all tunnels of the site, and of one run's.
+    `listen` is where other sites may dial this one (host:port), `address` what they are told.
+    `dial` are globs over the host:port that the agent may dial for tunnels.
+    """
+
+    max_bytes_per_s: int | None = None
+    max_run_bytes_per_s: int | None = None
+    max_connections: int | None = None
+    listen: str = ""
+    address: str = ""
+    dial: Globs | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """All rules of a site."""
 
@@ -116,6 +138,7 @@ class Rules:
     data: DataRules = field(default_factory=DataRules)
     limits: Limits = Limits()
     network: NetworkMode = NetworkMode.NONE
+    tunnel: TunnelRules = TunnelRules()
     may_leave: MayLeave = MayLeave()
     sessions: bool = False
     approval: ApprovalRules = ApprovalRules()
@@ -124,11 +147,12 @@ class Rules:
 def quick_rules(data: Mapping[str, Path], *, allow_network: bool = False) -> Rules:
     """Return the rules of a site without a policy file: these data for everybody, and no limits.
 
-    A path inside the data may be named instead of its name, and what a run makes may leave.
+    A path inside the data may be named instead of its name, what a run makes may leave, and its
+    members may meet.
     """
     names = {name: DataRule(path=path) for name, path in data.items()}
     return Rules(
         data=DataRules(names=names, absolute_paths=True),
-        network=NetworkMode.BRIDGE if allow_network else NetworkMode.NONE,
+        network=NetworkMode.BRIDGE if allow_network else NetworkMode.COORDINATOR,
         may_leave=MayLeave(logs=True, metrics=True, outputs=True),
     )

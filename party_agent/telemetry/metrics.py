@@ -78,6 +78,10 @@ class AgentMetrics:
         self.metric_points_dropped = gauge(
             "metric_points_dropped", "Points that workloads held here lost to the bounds"
         )
+        self.tunnels = gauge("tunnels", "Connections of workloads to workloads at other sites")
+        self.tunnels_ended = counter("tunnels_ended", "Those that were open and ended", "how")
+        self.tunnel_refusals = counter("tunnel_refusals", "Those that did not come about", "reason")
+        self.tunnel_bytes = counter("tunnel_bytes", "What workloads sent through", "direction")
         self.state_free_bytes = gauge("state_dir_free_bytes", "Free on the state directory's disk")
         self.certificate_expires_at = gauge(
             "certificate_expiry_timestamp_seconds", "When it expires; +Inf where there is none"

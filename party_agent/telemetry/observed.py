@@ -8,6 +8,7 @@ from typing import Any
 
 from grpc import StatusCode
 
+from flow_contract.assignments import WorkloadSpec
 from flow_contract.lifecycle import PartyRunState, is_final
 from flow_contract.logs import LogChunk
 from flow_contract.metrics import MetricBatch
@@ -19,6 +20,8 @@ from party_agent.refusals import Refusals
 from party_agent.reporter import Reporter
 from party_agent.telemetry.metrics import AgentMetrics
 from party_agent.telemetry.story import Story
+from party_agent.tunnel.pump import Ended
+from party_agent.tunnel.refusing import Refused, TunnelWatch
 from party_agent.unit import Unit
 from party_agent.workload_api.host import ApiHost
 
@@ -130,6 +133,38 @@ class ObservedRefusals(Refusals):
         """See `Refusals.admitted`."""
         self._metrics.sessions.inc()
         await super().admitted()
+
+
+class ObservedTunnels(TunnelWatch):
+    """Counts connections, and what passes."""
+
+    def __init__(self, metrics: AgentMetrics, audit: AuditLog) -> None:
+        super().__init__(audit)
+        self._metrics = metrics
+        for direction in ("sent", "received"):
+            metrics.tunnel_bytes.labels(direction)
+
+    def began(self) -> None:
+        """See `TunnelWatch.began`."""
+        self._metrics.tunnels.inc()
+
+    def ended(self, how: Ended | Refused) -> None:
+        """See `TunnelWatch.ended`."""
+        self._metrics.tunnels.dec()
+        if isinstance(how, Ended):
+            self._metrics.tunnels_ended.labels(how.value).inc()
+
+    def moved(self, sent_bytes: int, received_bytes: int) -> None:
+        """See `TunnelWatch.moved`."""
+        self._metrics.tunnel_bytes.labels("sent").inc(max(0, sent_bytes))
+        self._metrics.tunnel_bytes.labels("received").inc(max(0, received_bytes))
+
+    async def refused(
+        self, why: Refused, *, spec: WorkloadSpec | None, party_run_id: str, **facts: str
+    ) -> None:
+        """See `TunnelWatch.refused`."""
+        self._metrics.tunnel_refusals.labels(why.value).inc()
+        await super().refused(why, spec=spec, party_run_id=party_run_id, **facts)
 
 
 class ObservedApiHost(ApiHost):

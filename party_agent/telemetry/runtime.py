@@ -44,10 +44,6 @@ class ObservedRuntime:
         with self._watch("prepare"), self._story.current(workload.party_run_id):
             return await self._inner.prepare(workload, progress)
 
-    def path_of(self, bind: Bind) -> str:
-        """See `Runtime.path_of`."""
-        return self._inner.path_of(bind)
-
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
         """See `Runtime.host_of`."""
         return self._inner.host_of(party_run_id, neighbour)
@@ -56,6 +52,10 @@ class ObservedRuntime:
         """See `Runtime.sockets`."""
         with self._watch("sockets"), self._story.current(workload.party_run_id):
             return await self._inner.sockets(workload)
+
+    def path_of(self, bind: Bind) -> str:
+        """See `Runtime.path_of`."""
+        return self._inner.path_of(bind)
 
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""

@@ -8,8 +8,8 @@ import pytest
 from flow_contract.tunnels import Joined, Side
 from tests.relay.agents import Dialler
 from tests.server.agent_client import ScriptedAgent
-from tests.server.coordinated import MESH, SERVES, start_coordinated
 from tests.server.flows import until_absent
+from tests.server.tunnelled import MESH, SERVES, start_coordinated
 
 
 class At:

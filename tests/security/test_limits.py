@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -58,11 +59,14 @@ async def attack(server, send, *, connections=CONNECTIONS, tls=True, address=Non
             connection.settimeout(60)
             return frames.read_until_closed(connection)
 
-    attacks = asyncio.gather(*(asyncio.to_thread(one) for _ in range(connections)))
-    while not attacks.done():
-        await server.answers()
-        await asyncio.wait({attacks}, timeout=0.2)
-    return await attacks
+    # A thread for each: the loop's own pool lets few of them attack at once.
+    with ThreadPoolExecutor(connections) as pool:
+        loop = asyncio.get_running_loop()
+        attacks = asyncio.gather(*(loop.run_in_executor(pool, one) for _ in range(connections)))
+        while not attacks.done():
+            await server.answers()
+            await asyncio.wait({attacks}, timeout=0.2)
+        return await attacks
 
 
 def half_a_hello(connection):
@@ -75,11 +79,15 @@ def half_a_hello(connection):
     connection.sendall(hello[: len(hello) // 2])
 
 
-@pytest.mark.parametrize("port", ["address", "agents_address"])
-@pytest.mark.parametrize("send", [lambda _connection: None, half_a_hello])
-async def test_a_connection_that_does_not_finish_its_tls_handshake_is_closed(flooded, send, port):
-    got = await attack(flooded, send, tls=False, address=getattr(flooded, port))
-    assert got == [b""] * CONNECTIONS
+async def test_a_connection_that_does_not_finish_its_tls_handshake_is_closed(flooded):
+    # At once: each of them waits for as long as the server does.
+    ways = [
+        (send, address)
+        for send in (lambda _connection: None, half_a_hello)
+        for address in (flooded.address, flooded.agents_address)
+    ]
+    attacks = (attack(flooded, send, tls=False, address=address) for send, address in ways)
+    assert await asyncio.gather(*attacks) == [[b""] * CONNECTIONS] * len(ways)
 
 
 def slowly(connection):
@@ -117,9 +125,16 @@ IDLE_SENDERS = {
 }
 
 
-@pytest.mark.parametrize("data", IDLE_SENDERS.values(), ids=IDLE_SENDERS)
-async def test_a_connection_that_begins_and_does_not_go_on_is_closed(flooded, data):
-    await attack(flooded, lambda connection: connection.sendall(data))
+async def test_a_connection_that_begins_and_does_not_go_on_is_closed(flooded):
+    async def idle(about, data):
+        try:
+            await attack(flooded, lambda connection: connection.sendall(data))
+        except Exception as error:
+            error.add_note(about)
+            raise
+
+    # At once: each of them waits for as long as the server does.
+    await asyncio.gather(*(idle(about, data) for about, data in IDLE_SENDERS.items()))
 
 
 def flood(*each, opening=b""):
@@ -190,12 +205,18 @@ async def test_a_name_that_is_no_text_closes_the_port_for_a_moment_only(flooded)
     pytest.fail("the port did not open again")
 
 
-@pytest.mark.parametrize("data", [b"", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ", b"GET /"])
-async def test_half_an_http_request_is_cut_off(flooded, data):
-    address = flooded.http.rsplit(":", 1)
-    with socket.create_connection((address[0], int(address[1])), timeout=30) as connection:
-        connection.sendall(data)
-        assert await asyncio.to_thread(frames.read_until_closed, connection) == b""
+async def test_half_an_http_request_is_cut_off(flooded):
+    host, _, port = flooded.http.rpartition(":")
+    halves = [b"", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ", b"GET /"]
+
+    def one(data):
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(data)
+            return frames.read_until_closed(connection)
+
+    # At once: each of them waits for as long as the server does.
+    got = await asyncio.gather(*(asyncio.to_thread(one, data) for data in halves))
+    assert got == [b""] * len(halves)
 
 
 async def many(call, count):

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from flow_server_sdk import AsyncFlowServerSdk
-from tests.server.coordinated import MESH, SERVES, start_coordinated
+from tests.server.tunnelled import MESH, SERVES, start_coordinated
 
 CODE = grpc.StatusCode
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import grpc
 
 from flow_contract.assignments import Assignment, Report
+from flow_contract.coordination import RunRole
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.parties import Inventory
 from flow_contract.reasons import Reason
@@ -103,11 +104,15 @@ class ScriptedAgent:
         async with asyncio.timeout(timeout_s), self._news:
             await self._news.wait_for(condition)
 
-    async def assigned(self, desired=Desired.PREPARED):
-        """Wait for one assignment that wants `desired`; return it."""
+    async def assigned(self, desired=Desired.PREPARED, role=RunRole.PARTY):
+        """Wait for one assignment of this role that wants `desired`; return it."""
 
         def found():
-            return [item for item in self.assignments.values() if item.desired is desired]
+            return [
+                item
+                for item in self.assignments.values()
+                if item.desired is desired and item.spec.role is role
+            ]
 
         await self.until(found)
         return found()[0]
@@ -127,18 +132,30 @@ class ScriptedAgent:
             await self.until(lambda: (party_run_id, number) in self.acknowledged)
         return number
 
-    async def prepare(self):
+    async def prepare(self, role=RunRole.PARTY):
         """Go to prepared; return the assignment."""
-        item = await self.assigned()
+        item = await self.assigned(role=role)
         await self.report(item.spec.party_run_id, S.PREPARING)
         await self.report(item.spec.party_run_id, S.PREPARED)
         return item
 
-    async def launch(self):
+    async def launch(self, role=RunRole.PARTY):
         """Go to running once told; return the assignment."""
-        item = await self.assigned(Desired.RUNNING)
+        item = await self.assigned(Desired.RUNNING, role)
         await self.report(item.spec.party_run_id, S.RUNNING, started_at=datetime.now(UTC))
         return item
+
+    async def stop(self, cause, role=RunRole.PARTY):
+        """End as stopped once that is wanted because of `cause`."""
+        item = await self.assigned(Desired.STOPPED, role)
+        assert item.cause is cause
+        await self.report(
+            item.spec.party_run_id,
+            S.STOPPED,
+            reason=cause,
+            exit_code=143,
+            finished_at=datetime.now(UTC),
+        )
 
     async def open_tunnel(self, party_run_id, peer_party_run_id, port) -> Ticket:
         stub = tunnels_pb2_grpc.TunnelServiceStub(self._channel)

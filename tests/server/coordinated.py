@@ -1,64 +1,95 @@
-"""A run of two parties and their coordinator, launched, with a scripted agent at each."""
+"""A run with a coordinator, played step by step: its members by name, wherever they are."""
 
-from flow_contract.coordination import PortRange
-from flow_contract.templates import Coordinator, TemplateSpec
-from flow_wire import templates_pb2 as pb
-from flow_wire import templates_pb2_grpc
-from flow_wire.codec.templates import encode_template_spec
+from flow_contract.coordination import RunRole
+from tests.server.flows import make_task
 
-SERVES = 8080
-MESH = 29500
-ONE_PORT = (PortRange(first=MESH, last=MESH),)
+A, B, HUB = "hospital-a", "hospital-b", "hub"
+PORTS = [50051]
+COORDINATOR = "coordinator"
+
+
+class Member:
+    """One member of the run at its agent."""
+
+    def __init__(self, agent, role=RunRole.PARTY):
+        self.agent = agent
+        self._role = role
+        self.item = None
+
+    async def prepare(self):
+        self.item = await self.agent.prepare(self._role)
+        return self.item
+
+    async def launch(self):
+        self.item = await self.agent.launch(self._role)
+        return self.item
+
+    async def finish(self, exit_code=0):
+        await self.agent.finish(self.item, exit_code)
+
+    async def stop(self, cause):
+        await self.agent.stop(cause, self._role)
+
+    def forget(self):
+        """Keep nothing in mind of a run that has ended."""
+        del self.agent.assignments[self.item.spec.party_run_id]
+
+    async def report(self, state, **fields):
+        await self.agent.report(self.item.spec.party_run_id, state, **fields)
 
 
 class CoordinatedRun:
-    """`party_run_ids` by role or party: coordinator, hospital-a, hospital-b."""
+    """A task of two parties and a coordinator at `place`, which may be one of them."""
 
-    def __init__(self, agents, items, task_id, run_id):
-        self.agents = agents
-        self.items = items
-        self.task_id = task_id
-        self.run_id = run_id
-        self.party_run_ids = {name: item.spec.party_run_id for name, item in items.items()}
+    def __init__(self, sdk, agents, place):
+        self._sdk = sdk
+        self.task_id = ""
+        self.parties = [Member(agents[A]), Member(agents[B])]
+        self.coordinator = Member(agents[place], RunRole.COORDINATOR)
+        self.members = [*self.parties, self.coordinator]
 
-    async def open(self, own, peer, port, agent=None):
-        """Ask for a tunnel from one member to another, each by its name."""
-        return await self.agents[agent or own].open_tunnel(
-            self.party_run_ids[own], self.party_run_ids[peer], port
-        )
+    async def start(self, *, name="task-1", **template):
+        self.task_id = await make_task(self._sdk, [A, B], name=name, **template)
+        answer = await self._sdk.task.start(self.task_id)
+        assert answer["ret_code"] == 0, answer
+        return self
+
+    async def prepare(self):
+        for member in self.members:
+            await member.prepare()
+
+    async def launch(self):
+        await self.prepare()
+        for member in self.members:
+            await member.launch()
+
+    async def shown(self):
+        """Return the status, and (state, reason) by name, the coordinator under its own."""
+        data = (await self._sdk.task.get(self.task_id))["data"]
+        entries = {entry["name"]: entry for entry in data["party_status"]}
+        if data["coordinator"] is not None:
+            entries[COORDINATOR] = data["coordinator"]
+        return data["status"], {
+            name: (entry["state"], entry["reason"]) for name, entry in entries.items()
+        }
+
+    async def ended(self):
+        """Wait for the end; return (status, message)."""
+        data = (await self._sdk.task.wait(self.task_id, timeout_s=60))["data"]
+        return data["status"], data["run_message"]
 
 
-async def make_template(channel, *, mesh=ONE_PORT, metadata=()):
-    """Return the id of a template with a coordinator at `hub`."""
-    spec = TemplateSpec(
-        name="coordinated",
-        image_url="image:1",
-        command=("train",),
-        coordinator=Coordinator(command=("serve",), ports=(SERVES,), party="hub"),
-        mesh=mesh,
-    )
-    stub = templates_pb2_grpc.TemplateServiceStub(channel)
-    request = pb.CreateTemplateRequest(spec=encode_template_spec(spec))
-    return (await stub.Create(request, metadata=metadata)).template_id
+def coordinator(place="", **more):
+    return {"command": ["serve"], "ports": PORTS, "party": place, **more}
 
 
-async def start_coordinated(sdk, channel, connect, **template):
-    """Start it, with agents that `connect(federated_id)` connects; return once it runs."""
-    places = {"coordinator": "hub", "hospital-a": "hospital-a", "hospital-b": "hospital-b"}
-    agents = {name: await connect(federated_id) for name, federated_id in places.items()}
-    created = await sdk.task.create(
-        name="task",
-        template_id=await make_template(channel, **template),
-        remark="",
-        federate_data=[
-            {"federated_id": party, "federated_data": ""} for party in ("hospital-a", "hospital-b")
-        ],
-    )
-    assert created["ret_code"] == 0, created
-    task_id = created["data"]["task_id"]
-    started = await sdk.task.start(task_id)
-    assert started["ret_code"] == 0, started
-    for agent in agents.values():
-        await agent.prepare()
-    items = {name: await agent.launch() for name, agent in agents.items()}
-    return CoordinatedRun(agents, items, task_id, items["coordinator"].spec.run_id)
+async def coordinated(sdk, connect, place=HUB, *, coordinates=False, **more):
+    """Start a run whose coordinator is put at `place`, or anywhere where `coordinates`."""
+    agents = {
+        name: await connect(name, coordinates=name == place and coordinates)
+        for name in {A, B, place}
+    }
+    run = CoordinatedRun(sdk, agents, place)
+    template = more.pop("template", {})
+    await run.start(coordinator=coordinator("" if coordinates else place, **more), **template)
+    return run

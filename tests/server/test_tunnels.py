@@ -13,8 +13,8 @@ from flow_server.hub import sessions
 from flow_server.hub.sessions import Session
 from flow_server.storage.tunnels import offer_from_text, offer_to_text
 from tests.relay.agents import Dialler, kill_thread
-from tests.server.coordinated import MESH, SERVES, make_template, start_coordinated
 from tests.server.flows import make_task, until_absent
+from tests.server.tunnelled import MESH, SERVES, make_template, start_coordinated
 
 CODE = grpc.StatusCode
 

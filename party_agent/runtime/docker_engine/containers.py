@@ -10,6 +10,7 @@ from party_agent.runtime.docker_engine.cages import Cages
 from party_agent.runtime.docker_engine.captures import Captures
 from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.errors import EngineError
+from party_agent.runtime.docker_engine.networks import Networks
 from party_agent.runtime.docker_engine.sandbox import SandboxPool
 from party_agent.runtime.docker_engine.translate import container_name
 from party_agent.runtime.port import Phase, RuntimeRefused, RuntimeUnavailable, Workload
@@ -21,9 +22,18 @@ _CREATE_ATTEMPTS = 3
 class Containers:
     """The workload containers of one agent. One caller at a time per party run."""
 
-    def __init__(self, engine: Engine, pool: SandboxPool, cages: Cages, *, agent_key: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        pool: SandboxPool,
+        networks: Networks,
+        cages: Cages,
+        *,
+        agent_key: str,
+    ) -> None:
         self._engine = engine
         self._pool = pool
+        self._networks = networks
         self._cages = cages
         self._agent_key = agent_key
         self._captures = Captures(engine)
@@ -38,6 +48,18 @@ class Containers:
         if container is None or not translate.is_workload_of(container, self._agent_key):
             return None
         return container
+
+    async def sandbox_of(self, party_run_id: str) -> str:
+        """Return the id of the container whose network this party run's container has joined.
+
+        Raises:
+            RuntimeRefused: there is no such container.
+        """
+        container = await self.find(party_run_id)
+        sandbox_id = None if container is None else translate.joined_sandbox(container)
+        if sandbox_id is None:
+            raise refusals.vanished(container_name(party_run_id))
+        return sandbox_id
 
     async def all(self) -> list[Json]:
         """Return every inspected workload container of this agent."""
@@ -96,6 +118,10 @@ class Containers:
             digest = translate.labels(container).get(translate.LABEL_IMAGE, "")
             cage = await self._cage_again(workload, container)
             await self.make(workload, cage, image_id=container["Image"], digest=digest)
+            if workload.neighbours:
+                # Who opened sockets opened them in the network that is gone.
+                lost = "the workload's network was lost, and made again"
+                raise RuntimeUnavailable(lost) from error
             made = await self.find(workload.party_run_id)
             if made is not None:
                 await self._captures.begin(made)
@@ -111,6 +137,8 @@ class Containers:
             self._removing.add(party_run_id)
             await self._engine.remove(container["Id"])
             await self._captures.ended(str(container["Id"]))
+        if container is None or translate.has_neighbours(container):
+            await self._networks.remove(party_run_id)
         if sandbox_id is not None:
             await self._engine.remove(sandbox_id)
         self._sandboxes.pop(party_run_id, None)
@@ -146,7 +174,8 @@ class Containers:
     async def _created(self, workload: Workload, cage: Cage, image_id: str, digest: str) -> bool:
         """Create the container; False if its name is taken."""
         party_run_id = workload.party_run_id
-        sandbox_id = self._pool.take() if workload.network is Network.NONE else None
+        is_pooled = workload.network is Network.NONE and not workload.neighbours
+        sandbox_id = self._pool.take() if is_pooled else await self._network(workload)
         body = translate.create_body(
             workload,
             cage,
@@ -158,19 +187,30 @@ class Containers:
         try:
             await self._engine.create(container_name(party_run_id), body)
         except EngineError as error:
-            if sandbox_id is not None:
+            if sandbox_id is not None and is_pooled:
                 self._pool.give_back(sandbox_id)
             if error.conflict:
                 return False
+            if not is_pooled:
+                await self._networks.remove(party_run_id)
             raise refusals.of_create(workload, error) from error
         except RuntimeUnavailable:
             # It may still come to be: the sandbox must not become somebody else's.
-            if sandbox_id is not None:
+            if sandbox_id is not None and is_pooled:
                 await self._pool.discard(sandbox_id)
             raise
         if sandbox_id is not None:
             self._sandboxes[party_run_id] = sandbox_id
         return True
+
+    async def _network(self, workload: Workload) -> str | None:
+        if not workload.neighbours:
+            return None
+        try:
+            return await self._networks.make(workload)
+        except EngineError as error:
+            await self._networks.remove(workload.party_run_id)
+            raise refusals.of_network(error) from error
 
     async def _adopted(self, workload: Workload, cage: Cage, container: Json) -> str | None:
         """Return the adopted container's image digest; None if it was in the way and is gone."""

@@ -98,6 +98,11 @@ def of_start(workload: Workload, error: EngineError) -> RuntimeRefused | Runtime
     return _other("start", error)
 
 
+def of_network(error: EngineError) -> RuntimeRefused | RuntimeUnavailable:
+    """Say why the engine did not make the network in which a workload has neighbours."""
+    return _other("make a network for", error)
+
+
 def _other(verb: str, error: EngineError) -> RuntimeRefused | RuntimeUnavailable:
     if error.status > _HTTP_SERVER_ERROR:
         return RuntimeUnavailable(f"the engine can't {verb} now: {error.text}")

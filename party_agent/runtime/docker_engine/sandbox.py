@@ -111,6 +111,10 @@ class SandboxPool:
             await self.discard(sandbox_id)
         self._was_loose = loose
 
+    def body(self) -> dict[str, Any]:
+        """Return the body of the create call of a further sandbox."""
+        return sandbox_body(self._image, self._agent_key)
+
     def take(self) -> str | None:
         """Return the id of an idle sandbox, from now on the caller's; None if there is none."""
         return self._idle.popleft() if self._idle else None
@@ -165,9 +169,9 @@ class SandboxPool:
 
     async def _make(self) -> str:
         name = f"fedflow-sandbox-{new_id()}"
-        body = sandbox_body(self._image, self._agent_key)
+        body = self.body()
         # One piece of work: a cancelled caller must not leave one that nobody knows of.
-        making = asyncio.create_task(self._create_and_start(name, body))
+        making = asyncio.create_task(self.create_and_start(name, body))
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -179,7 +183,13 @@ class SandboxPool:
             self._surplus.append(name)
             raise
 
-    async def _create_and_start(self, name: str, body: dict[str, Any]) -> str:
+    async def create_and_start(self, name: str, body: dict[str, Any]) -> str:
+        """Return the id of a new running pause container, which is the caller's.
+
+        Raises:
+            EngineError: the engine can't, or the name is taken.
+            RuntimeUnavailable: the engine does not answer; one may be left under this name.
+        """
         try:
             sandbox_id = await self._engine.create(name, body)
         except EngineError as error:

@@ -18,6 +18,7 @@ LABEL_ROLE = "io.fedflow.role"
 LABEL_PARTY_RUN = "io.fedflow.party-run"
 LABEL_SPEC = "io.fedflow.spec"
 LABEL_IMAGE = "io.fedflow.image"
+LABEL_NEIGHBOURS = "io.fedflow.own-name"
 LABEL_LOG = "io.fedflow.log"
 LABEL_LOG_MAX_BYTES = "io.fedflow.log-max-bytes"
 LABEL_LOG_SITE_MAX_BYTES = "io.fedflow.log-site-max-bytes"
@@ -84,6 +85,7 @@ def create_body(
             LABEL_PARTY_RUN: workload.party_run_id,
             LABEL_SPEC: spec_digest(workload, cage),
             LABEL_IMAGE: image_digest,
+            **({LABEL_NEIGHBOURS: workload.own_name} if workload.neighbours else {}),
             **_log_labels(workload),
         },
         "HostConfig": {
@@ -151,9 +153,24 @@ def labels(container: dict[str, Any]) -> dict[str, str]:
     return dict(container["Config"].get("Labels") or {})
 
 
+def has_neighbours(container: dict[str, Any]) -> bool:
+    """Say whether an inspected workload container has a network made for it."""
+    return LABEL_NEIGHBOURS in labels(container)
+
+
 def party_run_id(container: dict[str, Any]) -> str:
     """Return the party run of an inspected workload container."""
     return labels(container)[LABEL_PARTY_RUN]
+
+
+def party_runs(containers: list[dict[str, Any]]) -> frozenset[str]:
+    """Return the party runs of inspected workload containers."""
+    return frozenset(party_run_id(container) for container in containers)
+
+
+def running(containers: list[dict[str, Any]]) -> set[str]:
+    """Return the party runs of those that run."""
+    return {party_run_id(each) for each in containers if each["State"]["Running"]}
 
 
 def is_workload_of(container: dict[str, Any], agent_key: str) -> bool:

@@ -145,6 +145,8 @@ def test_an_agent_that_finds_no_engine_says_so(tmp_path):
     ended = run(
         "agent", "--insecure", "--server", "127.0.0.1:1", "--party", "a", "--runtime", "docker",
         "--state-dir", tmp_path, DOCKER_HOST=f"unix://{tmp_path}/no.sock",
+        # Patience enough for a second look.
+        FEDFLOW_AGENT_RUNTIME_WAIT_S=1,
     )  # fmt: skip
     assert ended.returncode == 1
     assert "engine" in ended.stderr

@@ -1,0 +1,1 @@
+"""Connections of workloads to workloads at other sites: opened, joined, sealed and pumped."""
