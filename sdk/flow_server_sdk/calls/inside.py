@@ -17,7 +17,10 @@ E = TypeVar("E")
 
 
 class InsideCalls(Surface[R], Generic[R, L, E]):
-    """See inside a run, while it goes on and afterwards."""
+    """See inside a run, while it goes on and afterwards.
+
+    A party is named by its id, the run's coordinator as `coordinator`, wherever that is.
+    """
 
     def __init__(
         self, run: Callable[[Script], R], link: Link, iterate: Callable[[Items], Any]
