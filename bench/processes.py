@@ -186,6 +186,7 @@ def start_server(stack: contextlib.ExitStack, folder: Path, *, port: int = 0) ->
     state_dir, ready_file = folder / "server", folder / "server.json"
     ready_file.unlink(missing_ok=True)
     arguments = [*fedflow(), "server", "--insecure", "--port", str(port), "--http-port", "0"]
+    arguments += ["--relay-port", "0"]
     arguments += ["--state-dir", str(state_dir), "--ready-file", str(ready_file)]
     started = child(stack, "server", arguments, folder)
     host, _, served_port = str(started.ready(ready_file)["grpc"]).rpartition(":")

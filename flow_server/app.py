@@ -19,6 +19,7 @@ from flow_server.limits import call_limits, transport_limits
 from flow_server.loops.duties import revive_database
 from flow_server.loops.supervisor import Duty, keep_going
 from flow_server.parts import Parts
+from flow_server.relay.relay import Relay
 from flow_server.settings import ServerSettings
 from flow_server.storage import schema
 from flow_server.storage.address import Address, parse
@@ -42,6 +43,9 @@ class FlowServer:
         self.grpc_address = ""
         self.agents_address = ""
         self.http_address = ""
+        # None and empty where there is none.
+        self.relay: Relay | None = None
+        self.relay_address = ""
         self.metrics_address = ""
 
     async def start(self) -> None:
@@ -93,6 +97,10 @@ class FlowServer:
             material=material,
             issuer=issuer,
         )
+        if parts.relay is not None:
+            self._stack.callback(parts.relay.close)
+            self.relay = parts.relay
+            self.relay_address = f"{parts.relay.host}:{parts.relay.port}"
         await make_first_admin(database, self._settings)
         grpc_server = GrpcServer(
             parts.servicers,
@@ -174,6 +182,7 @@ class FlowServer:
             "grpc": self.grpc_address,
             "agents": self.agents_address,
             "http": self.http_address,
+            "relay": self.relay_address,
             "tls": not self._settings.insecure,
         }
 

@@ -16,6 +16,7 @@ def contradictions(settings: "ServerSettings") -> dict[str, str]:
         **_of_ports(settings),
         **_of_plain_text(settings),
         **_of_certificates(settings),
+        **_of_addresses(settings),
     }
 
 
@@ -50,6 +51,15 @@ def _of_ports(settings: "ServerSettings") -> dict[str, str]:
         return {
             "http_port": f"{settings.http_port} is the gRPC port too; choose another, or 0 for any"
         }
+    taken = {settings.port, settings.http_port}
+    if not settings.insecure:
+        taken.add(settings.agents_port)
+    relay_port = settings.relay_listens_at[1]
+    if settings.relay and relay_port in taken - {0}:
+        return {
+            "relay_port": f"{relay_port} is taken by another port of this server; choose another, "
+            "or 0 for any"
+        }
     if not settings.insecure and settings.agents_port in {settings.port, settings.http_port} - {0}:
         return {
             "agents_port": f"{settings.agents_port} is taken by --port or --http-port; choose "
@@ -59,11 +69,15 @@ def _of_ports(settings: "ServerSettings") -> dict[str, str]:
 
 
 def _of_plain_text(settings: "ServerSettings") -> dict[str, str]:
-    if settings.insecure and not is_loopback(settings.host):
-        return {
-            "insecure": f"it serves this machine alone, and --host {settings.host} is not its "
-            "loopback: use 127.0.0.1, or TLS ('fedflow server init')"
-        }
+    hosts = {"host": settings.host}
+    if settings.relay:
+        hosts["relay-host"] = settings.relay_listens_at[0]
+    for option, host in hosts.items():
+        if settings.insecure and not is_loopback(host):
+            return {
+                "insecure": f"it serves this machine alone, and --{option} {host} is not its "
+                "loopback: use 127.0.0.1, or TLS ('fedflow server init')"
+            }
     return {}
 
 
@@ -72,8 +86,18 @@ def _of_certificates(settings: "ServerSettings") -> dict[str, str]:
     given = (settings.tls_cert, settings.tls_key, settings.tls_ca)
     if any(given) and not all(given):
         found["tls_cert"] = "--tls-cert, --tls-key and --tls-ca belong together; give all three"
-    _, colon, port = settings.agents_address.rpartition(":")
-    is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT
-    if settings.agents_address and not (colon and is_port):
-        found["agents_address"] = "must be host:port, or :port"
     return found
+
+
+def _of_addresses(settings: "ServerSettings") -> dict[str, str]:
+    return {
+        field: "must be host:port, or :port"
+        for field in ("agents_address", "relay_address")
+        if not _is_address(getattr(settings, field))
+    }
+
+
+def _is_address(text: str) -> bool:
+    _, colon, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT
+    return not text or bool(colon and is_port)

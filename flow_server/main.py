@@ -1,6 +1,8 @@
 """One flow server as a process: log, signals, exit code."""
 
 import asyncio
+import contextlib
+import resource
 import signal
 import sys
 
@@ -17,7 +19,15 @@ log = structlog.get_logger()
 def run(settings: ServerSettings) -> int:
     """Serve until SIGINT or SIGTERM; return the process's exit code."""
     configure(level=settings.log_level, as_json=settings.log_json)
+    _allow_many_files()
     return asyncio.run(_serve(settings))
+
+
+def _allow_many_files() -> None:
+    """Ask for as many open files as the system allows; every connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(settings: ServerSettings) -> int:

@@ -64,6 +64,7 @@ from flow_server.telemetry.services import (
 )
 from flow_server.telemetry.starts import ObservedStarts, TracedDelivery
 from flow_server.telemetry.telemetry import Telemetry
+from flow_server.tunnel_parts import make_tunnel_parts
 
 TOKEN_USES_NOTED_S = 60.0
 
@@ -93,6 +94,8 @@ class Parts:
         )
         events = self._events = make_event_parts(database, settings)
         outputs = self._outputs = make_output_servicer(database, blobs, settings, metrics)
+        tunnels = self._tunnels = make_tunnel_parts(database, registry, settings, telemetry)
+        self.relay = tunnels.relay
         parties = self._parties = CountedParties(
             metrics, database, owner_id=uuid.uuid4().hex, lease=timedelta(seconds=settings.lease_s)
         )
@@ -145,6 +148,7 @@ class Parts:
             events=events.servicer,
             webhooks=events.webhooks,
             outputs=outputs,
+            tunnels=tunnels.servicer,
         )
 
         def changed_identity(subject: str) -> None:
@@ -167,6 +171,7 @@ class Parts:
                 on_identity=changed_identity,
                 on_logs=logs.watched.wake,
                 on_events=lambda _: events.feed.wake(),
+                on_offers=tunnels.service.passed_on,
             )
 
         def done(loop: str) -> Callable[[], None]:
@@ -175,6 +180,7 @@ class Parts:
         sweep_s = settings.sweeps_every_s
         self.duties: dict[str, Duty] = {
             **telemetry.duties,
+            **tunnels.duties,
             "starts": starts.run,
             "task_reads": tasks.run,
             "reports": reports.run,
@@ -234,8 +240,14 @@ class Parts:
         self._outputs.close()
 
     async def check_ready(self) -> None:
-        """Reach the database. Raises Unavailable, also once the server is about to end."""
+        """Look after the relay and reach the database.
+
+        Raises:
+            Unavailable: one of them does not answer, or the server is about to end.
+        """
         if self._is_leaving:
             raise Unavailable("the server is shutting down", kind=Kind.SERVER)
+        if self.relay is not None:
+            self.relay.check()
         async with self._database.transaction():
             pass

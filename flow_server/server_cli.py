@@ -55,6 +55,20 @@ import click
     help="Where agents are told to connect.  [default: where they enrolled, --agents-port]",
 )
 @click.option(
+    "--relay/--no-relay",
+    default=None,
+    help="Whether agents may meet here, so that workloads can talk.  [default: yes]",
+)
+@click.option("--relay-host", help="Address that the relay listens on.  [default: --host]")
+@click.option(
+    "--relay-port", type=int, help="The relay's port; 0 picks a free one.  [default: 1238]"
+)
+@click.option(
+    "--relay-address",
+    metavar="HOST:PORT",
+    help="Where agents are told that the relay is.  [default: their server's host, --relay-port]",
+)
+@click.option(
     "--insecure",
     is_flag=True,
     default=None,
@@ -63,7 +77,8 @@ import click
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help='Write {"grpc": "host:port", "agents": …, "http": …, "tls": …} here once it serves.',
+    help='Write {"grpc": "host:port", "agents": …, "http": …, "relay": …, "tls": …} here '
+    "once it serves.",
 )
 @click.option(
     "--blob-url",

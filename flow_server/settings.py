@@ -18,6 +18,7 @@ from flow_server.contradictions import contradictions
 
 # However long leases are: people look at the tasks of those who are away.
 MOST_SPREAD_S = 30.0
+DEFAULT_RELAY_PORT = 1238
 
 
 class ServerSettings(BaseSettings):
@@ -33,6 +34,20 @@ class ServerSettings(BaseSettings):
     # What agents are told when they enrol: host:port. Empty means the host that they dialled to
     # enrol, and this server's own port for agents.
     agents_address: str = ""
+    # Where agents meet, so that workloads of one run can talk: ciphertext, which passes through.
+    relay: bool = True
+    # Empty means `host`.
+    relay_host: str = ""
+    # None means 1238, or any free one where `port` is any.
+    relay_port: int | None = Field(default=None, ge=0, le=65535)
+    # What agents are told: host:port, or :port with the host by which they dial their server.
+    # Empty means the latter with `relay_port`. Of several replicas each needs its own.
+    relay_address: str = Field(default="", max_length=260)
+    # A connection in which nothing moves for so long is broken off.
+    relay_idle_s: float = Field(default=3600, gt=0)
+    # Connections of workloads at once, and dials of whoever has not proven yet who he is.
+    relay_tunnels: int = Field(default=4096, ge=2)
+    relay_strangers: int = Field(default=4096, ge=2)
     # Plain text, nobody proves who he is, agents and users share one port. Only on this machine.
     insecure: bool = False
     # None means `pki` in the state directory.
@@ -130,6 +145,15 @@ class ServerSettings(BaseSettings):
         _refuse(contradictions(self))
         return self
 
+    @property
+    def relay_listens_at(self) -> tuple[str, int]:
+        """The relay's host and port; port 0 is any."""
+        if self.relay_port is not None:
+            port = self.relay_port
+        else:
+            port = DEFAULT_RELAY_PORT if self.port else 0
+        return self.relay_host or self.host, port
+
     # Dead at any moment, an agent is found out by an unanswered ping (two of these), then its
     # lease runs out (renewed at most a moment before), then a sweep sees it: 9 tenths and a sweep.
 
@@ -194,6 +218,9 @@ _VARIABLES = frozenset(
         "event_watches",
         "event_watches_per_user",
         "event_stall_s",
+        "relay_idle_s",
+        "relay_strangers",
+        "relay_tunnels",
         "webhook_allowed",
         "webhook_timeout_s",
         "shutdown_grace_s",

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from party_agent.runtime.confinement import Confinement, container_user
+from party_agent.runtime.neighbours.ways import Ways
 from party_agent.runtime.port import Runtime, RuntimeUnavailable
 from party_agent.runtime.watch import CallWatch, unwatched
 from party_agent.settings import AgentSettings, inherited_environment
@@ -87,6 +88,11 @@ def _docker(
         agent_key=agent_key(settings, state_dir),
         pool_size=pool_size,
         confinement=confinement(settings, state_dir, default_user=container_user(own)),
+        ways=Ways(
+            way=settings.sockets,
+            sidecar_image=settings.sidecar_image,
+            folder=state_dir.resolve() / "sockets",
+        ),
         watch=watch,
     )
 

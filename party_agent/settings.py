@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flow_contract.ids import is_party_id
 from party_agent.runtime.confinement import DEFAULT_MAX_PIDS, DEFAULT_TMP_BYTES, RootMode
+from party_agent.runtime.neighbours.ways import DEFAULT_SIDECAR_IMAGE, Way
 
 _TARGET = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 _DATA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -108,6 +109,9 @@ class AgentSettings(BaseSettings):
     tmp_bytes: Annotated[int, Field(ge=1024**2)] = DEFAULT_TMP_BYTES
     max_pids: Annotated[int, Field(ge=16)] = DEFAULT_MAX_PIDS
     warm_sandboxes: Annotated[int, Field(ge=0, le=256)] = 2
+    # How the agent gets into the network of a workload that has neighbours.
+    sockets: Way = Way.AUTO
+    sidecar_image: Annotated[str, Field(min_length=1)] = DEFAULT_SIDECAR_IMAGE
     on_exit: Literal["keep", "stop"] = "keep"
     drain_on_exit: bool = False
     keep_outputs_s: Annotated[int, Field(ge=1)] = DEFAULT_KEEP_OUTPUTS_S
@@ -196,6 +200,8 @@ _VARIABLES = frozenset(
         "first_backoff_s",
         "max_backoff_s",
         "runtime_wait_s",
+        "sockets",
+        "sidecar_image",
         "log_bytes_per_run",
         "log_bytes_of_site",
         "output_bytes_per_file",

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flow_contract.assignments import Assignment, Report, WorkloadSpec
-from flow_contract.coordination import Traffic
+from flow_contract.coordination import PeerProgress, Traffic
 from flow_contract.lifecycle import Desired, PartyRunState, is_final, may_desire
 from flow_contract.reasons import Reason
 
@@ -59,6 +59,7 @@ class Unit:
     `sources` are the real paths that were mounted when it was prepared; None if it never was.
     `waits_since` is when it first waited for its coordinator to listen, None if it never did.
     `traffic` is what it and its peers have said to each other, as far as it was passed on.
+    `peer_progress` is what a coordinator says of the parties, as far as it was passed on.
     `says` is what the workload has reported of itself, as far as it was passed on.
     `removed`: the runtime holds nothing of it any more, which is what frees its GPUs.
     `abandoned`: the server no longer names it, so nobody waits for its last report.
@@ -75,6 +76,7 @@ class Unit:
     sources: tuple[str, ...] | None = None
     waits_since: datetime | None = None
     traffic: tuple[Traffic, ...] = ()
+    peer_progress: tuple[PeerProgress, ...] = ()
     says: SelfReport = SelfReport()
     removed: bool = False
     abandoned: bool = False
@@ -140,4 +142,5 @@ def report_of(unit: Unit) -> Report:
         total_epoch=unit.says.total_epoch,
         note=unit.says.note,
         traffic=unit.traffic,
+        peer_progress=unit.peer_progress,
     )

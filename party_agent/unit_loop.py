@@ -26,7 +26,7 @@ from party_agent.policy.site import names_data
 from party_agent.reporter import Reporter
 from party_agent.tasks import first_of
 from party_agent.tunnel.port import Tunnels
-from party_agent.unit import SelfReport, Unit, report_of, with_desired
+from party_agent.unit import SelfReport, StopStage, Unit, report_of, with_desired
 from party_agent.words import Words
 from party_agent.workload_api.host import ApiHost
 
@@ -142,6 +142,7 @@ class UnitLoop:
             await self._tools.api.serve(self.unit.spec, self.hear, may_leave)
         next_word_s = self._pass_on()
         self._take_traffic(self._tools.tunnels.traffic(self.unit.party_run_id))
+        await self._take_progress()
         # An assignment that nothing has come of yet is the server's to repeat.
         is_untouched = self._saved is None and self.unit.status.state is PartyRunState.PENDING
         if (self.unit != self._saved or self._says_again) and not is_untouched:
@@ -182,6 +183,14 @@ class UnitLoop:
     def _take_traffic(self, counted: tuple[Traffic, ...] | None) -> None:
         if counted is not None:
             self.unit = replace(self.unit, traffic=counted)
+
+    async def _take_progress(self) -> None:
+        if self.unit.is_to_stop and self.unit.stop_stage is StopStage.NONE:
+            # Who is stopped because all is done can say so now, and never again.
+            await self._tools.tunnels.ask_progress(self.unit.party_run_id)
+        said = self._tools.tunnels.peer_progress(self.unit.party_run_id)
+        if said is not None:
+            self.unit = replace(self.unit, peer_progress=said)
 
     def _pass_on(self) -> float:
         """Take the workload's newest word over, or return how long until that may be done."""
@@ -243,10 +252,7 @@ class UnitLoop:
 
     async def _record(self) -> None:
         has_moved = self._saved is None or self.unit.status != self._saved.status
-        has_said = self._saved is not None and (self.unit.says, self.unit.traffic) != (
-            self._saved.says,
-            self._saved.traffic,
-        )
+        has_said = self._saved is not None and _words(self.unit) != _words(self._saved)
         is_news = has_moved or has_said or self._says_again
         self._says_again = False
         if is_news:
@@ -310,6 +316,11 @@ class UnitLoop:
 
     async def _woken(self) -> None:
         await self._wake.wait()
+
+
+def _words(unit: Unit) -> tuple[object, ...]:
+    """Return what is said without anything having moved."""
+    return unit.says, unit.traffic, unit.peer_progress
 
 
 def _may_last(unit: Unit) -> bool:

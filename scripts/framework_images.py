@@ -1,6 +1,6 @@
 """Builds the images in which real frameworks run, on an engine that reaches no registry.
 
-    framework_images.py [torch] [iflearner] [flower]      all of them, if none are named
+    framework_images.py [torch|iflearner|flower|EXAMPLE …]      all, if none are named
 
 What they hold is pinned in scripts/images/: a framework itself by the hash of its wheel, so that
 it is what its authors published. They share the layer of torch. An image is left as it is while
@@ -22,6 +22,7 @@ from base_image import (
     BUILD_TIMEOUT_S,
     LEFT_OUT_OF_PACKAGES,
     NO_ENGINE,
+    ROOT,
     build_base,
     build_packages,
     derive,
@@ -42,7 +43,7 @@ sys.exit({call}())
 
 @dataclass(frozen=True, kw_only=True)
 class Framework:
-    """A framework by its wheel's name, on which image it stands, and what its own is called."""
+    """A framework by its wheel's name, what its image is called, and whether that has torch."""
 
     wheel: str
     image: str
@@ -55,6 +56,14 @@ FRAMEWORKS = {
 }
 
 
+EXAMPLES = {
+    "iflearner_digits": "iflearner",
+    "flower_digits": "flower",
+    "gloo_allreduce": "torch",
+}
+"""The examples whose images hold a framework and their own folder, at /app."""
+
+
 def main(wanted: list[str]) -> int:
     """Build what is wanted; print one line per image. Returns the exit status."""
     try:
@@ -65,8 +74,8 @@ def main(wanted: list[str]) -> int:
         return NO_ENGINE
     try:
         base = build_base(engine)
-        for name in wanted or ["torch", *FRAMEWORKS]:
-            print(build_torch(engine, base) if name == "torch" else build(engine, base, name))
+        for name in wanted or ["torch", *FRAMEWORKS, *EXAMPLES]:
+            print(build(engine, base, name))
     except (rootfs.UnfitError, APIError) as problem:
         print(f"can't build the image: {problem}", file=sys.stderr)
         return 1
@@ -77,18 +86,20 @@ def main(wanted: list[str]) -> int:
     return 0
 
 
-def build_torch(engine: docker.DockerClient, base: str) -> str:
-    """Build the image of torch and numpy alone, or find it there. Returns its name."""
-    return build_packages(engine, base, requirements_of_examples("numpy", "torch"), TORCH_IMAGE)
-
-
 def build(engine: docker.DockerClient, base: str, name: str) -> str:
-    """Build the image of the framework `name`, or find it there. Returns the image's name."""
+    """Build the image of torch, of a framework or an example. Returns the image's name."""
+    if name in EXAMPLES:
+        below = build(engine, base, EXAMPLES[name])
+        files = tree(ROOT / "examples" / name, "files/app", left_out=("flow.yaml", "__pycache__"))
+        image = f"fedflow-{name.replace('_', '-')}:example"
+        return derive(engine, below, Layer(files=files), image, workdir="/app")
+    if name == "torch":
+        return build_packages(engine, base, requirements_of_examples("numpy", "torch"), TORCH_IMAGE)
     framework = FRAMEWORKS[name]
-    below = build_torch(engine, base) if framework.has_torch else base
-    site = _installed(name, framework)
-    packages = tree(site / "site", f"files/{rootfs.SITE}", left_out=LEFT_OUT_OF_PACKAGES)
-    programs = tree(site / "programs", "files/usr/local/bin")
+    below = build(engine, base, "torch") if framework.has_torch else base
+    made = _installed(name, framework)
+    packages = tree(made / "site", f"files/{rootfs.SITE}", left_out=LEFT_OUT_OF_PACKAGES)
+    programs = tree(made / "programs", "files/usr/local/bin")
     return derive(engine, below, Layer(files=packages | programs), framework.image, workdir="/")
 
 
@@ -127,7 +138,7 @@ def _write_programs(site: Path, wheel: str, to: Path) -> None:
 
 
 if __name__ == "__main__":
-    unknown = set(sys.argv[1:]) - {"torch", *FRAMEWORKS}
-    if unknown:
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are torch, {', '.join(FRAMEWORKS)}")
+    known = ("torch", *FRAMEWORKS, *EXAMPLES)
+    if unknown := set(sys.argv[1:]) - set(known):
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,7 @@ The arguments are iflearner's own. Of scikit-learn's digits a part is the test s
 of three parties has a third of the rest as its share: which, its name decides.
 """
 
-import datetime
+import datetime as dt
 import os
 import random
 import tempfile
@@ -15,7 +15,7 @@ from typing import Any
 # From Python 3.11 on `random.seed` refuses the datetime that iflearner seeds it with on import.
 _seed = random.seed
 random.seed = lambda value=None, version=2: _seed(
-    str(value) if isinstance(value, datetime.datetime) else value, version
+    str(value) if isinstance(value, dt.datetime) else value, version
 )
 
 import torch  # noqa: E402

@@ -106,6 +106,7 @@ RULES: dict[str, Rule] = {
     "OutputService/Push": _PARTY,
     "OutputService/List": _SEE_TASK,
     "OutputService/Download": _SEE_TASK,
+    "TunnelService/Open": _PARTY,
 }
 
 

@@ -72,5 +72,7 @@ READING = frozenset(
         "OutputService/Push",
         "OutputService/List",
         "OutputService/Download",
+        # The same: a workload's connections, of which there may be thousands.
+        "TunnelService/Open",
     }
 )

@@ -28,6 +28,7 @@ from flow_wire import agents_pb2 as pb
 from flow_wire import agents_pb2_grpc
 from flow_wire.codec.assignments import AssignmentEncoder, decode_report
 from flow_wire.codec.parties import decode_inventory
+from flow_wire.codec.tunnels import encode_offer
 
 log = structlog.get_logger()
 
@@ -178,6 +179,9 @@ class AgentServicer(agents_pb2_grpc.AgentServiceServicer):
         while True:
             for message in _messages(await session.next(), self._encoder):
                 await context.write(message)
+                # A large set goes out in many parts, and a workload waits for each of these.
+                for offer in session.urgent():
+                    await context.write(pb.ServerMessage(tunnel_offer=encode_offer(offer)))
 
     async def _disconnect(self, session: Session) -> None:
         with contextlib.suppress(Unavailable):
@@ -218,6 +222,8 @@ async def _hello(requests: AsyncIterator[pb.AgentMessage]) -> pb.Hello:
 
 
 def _messages(outgoing: Outgoing, encoder: AssignmentEncoder) -> Iterator[pb.ServerMessage]:
+    for offer in outgoing.tunnel_offers:
+        yield pb.ServerMessage(tunnel_offer=encode_offer(offer))
     if outgoing.acknowledged:
         message = pb.ServerMessage()
         for party_run_id, sequence in outgoing.acknowledged:

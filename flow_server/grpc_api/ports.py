@@ -19,6 +19,7 @@ _OF_AGENTS = (
     "/fedflow.v1.LogService/Push",
     "/fedflow.v1.MetricService/Push",
     "/fedflow.v1.OutputService/Push",
+    "/fedflow.v1.TunnelService/",
 )
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"

@@ -37,6 +37,7 @@ from flow_server.grpc_api.transport import (
     options_of,
     users_credentials,
 )
+from flow_server.grpc_api.tunnels import TunnelServicer
 from flow_server.grpc_api.users import UserServicer
 from flow_server.grpc_api.webhooks import WebhookServicer
 from flow_wire import (
@@ -62,6 +63,8 @@ from flow_wire import (
     tasks_pb2_grpc,
     templates_pb2,
     templates_pb2_grpc,
+    tunnels_pb2,
+    tunnels_pb2_grpc,
     users_pb2,
     users_pb2_grpc,
     webhooks_pb2,
@@ -94,6 +97,7 @@ _SERVICES = (
     webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"],
     logs_pb2.DESCRIPTOR.services_by_name["LogService"],
     outputs_pb2.DESCRIPTOR.services_by_name["OutputService"],
+    tunnels_pb2.DESCRIPTOR.services_by_name["TunnelService"],
     users_pb2.DESCRIPTOR.services_by_name["UserService"],
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
@@ -117,6 +121,7 @@ class Servicers:
     events: EventServicer
     webhooks: WebhookServicer
     outputs: OutputServicer
+    tunnels: TunnelServicer
     users: UserServicer
     audit: AuditServicer
 
@@ -220,6 +225,7 @@ def _add(
     events_pb2_grpc.add_EventServiceServicer_to_server(servicers.events, server)
     logs_pb2_grpc.add_LogServiceServicer_to_server(servicers.logs, server)
     outputs_pb2_grpc.add_OutputServiceServicer_to_server(servicers.outputs, server)
+    tunnels_pb2_grpc.add_TunnelServiceServicer_to_server(servicers.tunnels, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         [*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], server

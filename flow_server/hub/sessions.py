@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flow_contract.assignments import Assignment
-from flow_contract.errors import FlowError, Kind, StaleLease
+from flow_contract.errors import FlowError, Kind, StaleLease, Unavailable
+from flow_contract.tunnels import Offer
 
 # An agent that does not read while this many party runs change is cut off; it then reconnects
 # and gets the whole set anew, which costs less memory than remembering every step for it.
 MAX_WAITING_ASSIGNMENTS = 20_000
 MAX_WAITING_ACKNOWLEDGEMENTS = 100_000
+# Who asks for one more is told so: it is of use for seconds only.
+MAX_WAITING_TUNNEL_OFFERS = 2_000
 # Of what an agent was told last: it hears a dozen times of ten thousand others that come.
 PACE_STEP = 0.5
 LEAST_PACE_STEP_S = 0.5
@@ -24,17 +27,23 @@ class Outgoing:
     """What one send carries: assignments (all there are, if `complete`) and acknowledgements.
 
     `spread_s` is over how long this server's agents are to come back, None where it is no news.
+    `tunnel_offers` are urgent.
     """
 
     assignments: list[Assignment] = field(default_factory=list)
     complete: bool = False
     acknowledged: list[tuple[str, int]] = field(default_factory=list)
     spread_s: float | None = None
+    tunnel_offers: list[Offer] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Say whether there is anything to send: an empty complete set is."""
         return bool(
-            self.assignments or self.complete or self.acknowledged or self.spread_s is not None
+            self.assignments
+            or self.complete
+            or self.acknowledged
+            or self.tunnel_offers
+            or self.spread_s is not None
         )
 
 
@@ -55,7 +64,7 @@ class Session:
     """The sending side of one connection.
 
     Invariant: what is offered is sent in the order offered, later offers of one party run
-    after earlier ones.
+    after earlier ones. Offers of tunnels overtake all else.
     """
 
     def __init__(
@@ -91,6 +100,27 @@ class Session:
         if len(self._outgoing.acknowledged) > MAX_WAITING_ACKNOWLEDGEMENTS:
             self.end(stale(_DOES_NOT_READ, self.federated_id))
         self._changed.set()
+
+    def offer_tunnel(self, offer: Offer) -> None:
+        """Queue an offer of a tunnel.
+
+        Raises:
+            Unavailable: too many wait to be sent.
+        """
+        if len(self._outgoing.tunnel_offers) >= MAX_WAITING_TUNNEL_OFFERS:
+            raise Unavailable(
+                f"the agent of {self.federated_id!r} does not keep up with the connections that "
+                "are being opened to it; try again in a moment",
+                kind=Kind.PARTY,
+                subject_id=self.federated_id,
+            )
+        self._outgoing.tunnel_offers.append(offer)
+        self._changed.set()
+
+    def urgent(self) -> list[Offer]:
+        """Return what must not wait for the rest of what is being sent."""
+        offers, self._outgoing.tunnel_offers = self._outgoing.tunnel_offers, []
+        return offers
 
     def pace(self, spread_s: float) -> None:
         """Tell the agent over how long all are to come back, if that is much else than it knows."""

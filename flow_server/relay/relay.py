@@ -59,6 +59,10 @@ class Relay:
         self.check()
         return self._tickets.issue(from_party_run, self._address)
 
+    def withdraw(self, ticket: Ticket) -> None:
+        """Let nobody use this ticket any more. Any thread may ask."""
+        self._tickets.withdraw(ticket.tunnel_id)
+
     def check(self) -> None:
         """Do nothing if it serves.
 

@@ -13,6 +13,8 @@ from flow_server.storage.database import Connection, Database
 
 # Of one site; infinity is a number too, and can't be stored.
 MAX_CPUS = 1e9
+# A host name of the longest kind, and a port.
+MAX_ADDRESS = 260
 
 
 class PartyService:
@@ -87,6 +89,7 @@ class PartyService:
         checks.texts("inventory.data_names", inventory.data_names, max_bytes=65_536)
         checks.text("inventory.runtime", inventory.runtime, max_chars=64)
         checks.text("inventory.agent_version", inventory.agent_version, max_chars=64)
+        checks.text("inventory.direct_address", inventory.direct_address, max_chars=MAX_ADDRESS)
         async with self._database.transaction() as connection:
             if serial is not None:
                 await admit(connection, federated_id=federated_id, serial=serial)

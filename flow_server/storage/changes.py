@@ -1,6 +1,7 @@
 """Wake-ups between processes: NOTIFY inside the writing transaction, LISTEN on one connection.
 
-A wake-up says where to look and nothing else; the rows are the truth. Payloads that repeat
+A wake-up says where to look and nothing else; the rows are the truth. (But for offers of tunnels,
+which are of use for seconds only, and are never caught up on.) Payloads that repeat
 within a transaction reach the listener once (PostgreSQL folds them).
 """
 
@@ -21,6 +22,9 @@ IDENTITY_CHANNEL = "fedflow_identity"
 LOGS_CHANNEL = "fedflow_logs"
 # Events that nobody else is told of: of tasks and parties, by the triggers that write them.
 EVENTS_CHANNEL = "fedflow_events"
+# Offers of tunnels, whole: they stand in no row. Whoever may listen to this database could read
+# them, and could read every row as well.
+OFFERS_CHANNEL = "fedflow_offers"
 
 # Also how often a connection that has nothing to say is asked.
 _ANSWER_TIMEOUT_S = 10.0
@@ -43,6 +47,11 @@ async def notify_logs(connection: Connection, run_ids: list[str]) -> None:
     await connection.execute(_NOTIFY, {"channel": LOGS_CHANNEL, "payloads": run_ids})
 
 
+async def notify_offer(connection: Connection, offer: str) -> None:
+    """Send an offer of a tunnel round, in less than the 8000 bytes that a payload may have."""
+    await connection.execute(_NOTIFY, {"channel": OFFERS_CHANNEL, "payloads": [offer]})
+
+
 class Listener:
     """One LISTEN connection to `address`."""
 
@@ -55,6 +64,7 @@ class Listener:
         on_identity: Callable[[str], None],
         on_logs: Callable[[str], None],
         on_events: Callable[[str], None] = lambda _: None,
+        on_offers: Callable[[str], None] = lambda _: None,
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> None:
         self._address = address
@@ -65,6 +75,7 @@ class Listener:
             IDENTITY_CHANNEL: on_identity,
             LOGS_CHANNEL: on_logs,
             EVENTS_CHANNEL: on_events,
+            OFFERS_CHANNEL: on_offers,
         }
 
     async def listen(self, on_listening: Callable[[], None]) -> None:

@@ -71,6 +71,17 @@ class ServerMetrics:
         self.output_sent_bytes = counter("output_sent_bytes", "Outputs downloaded by users")
         self.audit_entries = counter("audit_entries", "Acts recorded in the audit log", "outcome")
 
+        self.relay_tunnels = counter("relay_tunnels", "Connections of workloads through the relay")
+        self.relay_carried_bytes = counter("relay_carried_bytes", "What they carried, encrypted")
+        self.relay_refusals = counter(
+            "relay_refusals", "Dials of the relay that led to no connection", "reason"
+        )
+        self.relay_tunnels_now = gauge("relay_open_tunnels", "Connections through it, now")
+        self.relay_waiting_now = gauge("relay_waiting", "Agents that wait there for another, now")
+        self.relay_strangers_now = gauge(
+            "relay_strangers", "Who dialled it and has proven nothing yet, now"
+        )
+
         self.loop_success_at = gauge(
             "loop_last_success_timestamp_seconds", "When a periodic loop last did its round", "loop"
         )

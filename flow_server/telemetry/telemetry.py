@@ -3,11 +3,13 @@
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from flow_server.loops.supervisor import Duty
+from flow_server.relay.counts import RelayCounts
 from flow_server.storage.database import Database
 from flow_server.telemetry.calls import CallWatch
 from flow_server.telemetry.census import Census
 from flow_server.telemetry.metrics import ServerMetrics
 from flow_server.telemetry.observers import DatabaseMetrics, LoopMetrics, watch_loop
+from flow_server.telemetry.relay import RelayMetrics
 from flow_tracing import NO_TRACING, Tracing
 
 # What belongs to a start; every other call would be a trace of one span.
@@ -24,12 +26,17 @@ class Telemetry:
         self.databases = DatabaseMetrics(self.metrics)
         self.calls = CallWatch(self.metrics, tracing, _TRACED)
         self._census: Census | None = None
+        self._relay: RelayMetrics | None = None
 
     def follow(self, database: Database, *, limit: int) -> None:
         """Show this database's pool, of `limit` connections, and what it holds."""
         self.metrics.database_limit.set(limit)
         self.metrics.database_in_use.set_function(lambda: database.connections_in_use)
         self._census = Census(database, self.metrics)
+
+    def follow_relay(self, counts: RelayCounts) -> None:
+        """Show what this relay does."""
+        self._relay = RelayMetrics(self.metrics, counts)
 
     @property
     def duties(self) -> dict[str, Duty]:
@@ -43,6 +50,8 @@ class Telemetry:
         """
         if self._census is not None:
             await self._census.refresh()
+        if self._relay is not None:
+            self._relay.refresh()
         return generate_latest(self.metrics.registry), CONTENT_TYPE_LATEST
 
     async def aclose(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from flow_contract.reasons import Reason, sentence
+from party_agent.runtime.memory_sockets import MemorySockets
 from party_agent.runtime.memory_state import MemoryState
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
@@ -38,6 +39,7 @@ class MemoryRuntime(WithoutImages):
         super().__init__()
         self.state = state or MemoryState()
         self._exits = Told[str]()
+        self._opened: list[MemorySockets] = []
 
     async def open(self) -> None:
         """Start listening to the state."""
@@ -48,6 +50,9 @@ class MemoryRuntime(WithoutImages):
         """Stop listening; workloads go on."""
         if self._exits.put in self.state.listeners:
             self.state.listeners.remove(self._exits.put)
+        for opened in self._opened:
+            opened.close()
+        self._opened.clear()
         self._exits.close()
         self._pulls.close()
 
@@ -79,7 +84,8 @@ class MemoryRuntime(WithoutImages):
         """Open the scripted workload's network, see `Loopback`."""
         if workload.party_run_id not in self.state.workloads:
             raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
-        return self.state.loopback.open(workload)
+        self._opened.append(opened := self.state.loopback.open(workload))
+        return opened
 
     def path_of(self, bind: Bind) -> str:
         """Return where it is mounted."""

@@ -20,9 +20,7 @@ import structlog
 from flow_contract.reasons import Reason
 from party_agent.runtime import process_spec, process_state
 from party_agent.runtime.confinement import Confinement
-from party_agent.runtime.neighbours import addresses
-from party_agent.runtime.neighbours.at_host import open_at_host
-from party_agent.runtime.neighbours.opened import Opened
+from party_agent.runtime.neighbours.at_host import HostSockets
 from party_agent.runtime.no_images import WithoutImages
 from party_agent.runtime.port import (
     Bind,
@@ -79,12 +77,12 @@ class ProcessRuntime(WithoutImages):
         self._working: dict[str, asyncio.Task[Any]] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._ended: dict[str, asyncio.Event] = {}
-        self._opened = Opened()
+        self._sockets = HostSockets()
 
     async def open(self) -> None:
         """Find what earlier agents left and watch what still runs."""
         self._user.check()
-        await asyncio.to_thread(self._tidy)
+        await asyncio.to_thread(process_state.make_root, self._root)
         for scratch in await asyncio.to_thread(process_state.scratches, self._root):
             snapshot = await self._do(scratch.party_run_id, scratch.read)
             if snapshot is not None and snapshot.stage in (Stage.STARTING, Stage.RUNNING):
@@ -98,7 +96,7 @@ class ProcessRuntime(WithoutImages):
         # Short work, and its callers would take a cancellation for their own.
         while tasks := [*self._starting.values(), *self._working.values(), *self._settling]:
             await asyncio.wait(tasks)
-        self._opened.close()
+        self._sockets.close()
         self._watches.close()
         self._exits.close()
         self._pulls.close()
@@ -108,8 +106,6 @@ class ProcessRuntime(WithoutImages):
         scratch = self._scratch(workload.party_run_id)
         if await self._do(scratch.party_run_id, scratch.read) is not None:
             return ""
-        # Now rather than at the moment of its start, when others have started.
-        addresses.host_ports(workload)
         # The workdir may lie on a disk that does not answer: not in the loop.
         not_enforced = await asyncio.to_thread(process_spec.not_enforced, workload)
         log.info(
@@ -126,21 +122,19 @@ class ProcessRuntime(WithoutImages):
             await asyncio.to_thread(self._user.give_outputs, workload)
             await self._do(scratch.party_run_id, scratch.create, spec, self._user)
         except OSError as problem:
-            raise RuntimeUnavailable(
-                f"the scratch directory can't be made: {problem.strerror}"
-            ) from problem
+            why = f"the scratch directory can't be made: {problem.strerror}"
+            raise RuntimeUnavailable(why) from problem
         return ""
 
     def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
         """Return a loopback address of this party run's own; names mean nothing here."""
-        return addresses.at_host(party_run_id, neighbour.number)
+        return self._sockets.host_of(party_run_id, neighbour)
 
     async def sockets(self, workload: Workload) -> Sockets:
         """Listen at the neighbours' addresses, in the place of earlier sockets."""
         if await self.inspect(workload.party_run_id) is None:
-            raise RuntimeRefused(Reason.WORKLOAD_VANISHED, "It was not prepared here.")
-        self._opened.shut(workload.party_run_id)
-        return self._opened.keep(workload.party_run_id, open_at_host(workload))
+            raise process_spec.vanished()
+        return self._sockets.open(workload)
 
     def path_of(self, bind: Bind) -> str:
         """Return the bind's own path: a process sees the host's files."""
@@ -154,9 +148,7 @@ class ProcessRuntime(WithoutImages):
             await asyncio.shield(self._start(scratch))
             snapshot = await self._do(scratch.party_run_id, scratch.read)
         if snapshot is None:
-            raise RuntimeRefused(
-                Reason.WORKLOAD_VANISHED, "It was not prepared here, or was removed since."
-            )
+            raise process_spec.vanished()
         if snapshot.stage is Stage.STOPPED:
             await self.remove(workload.party_run_id)
             raise RuntimeRefused(Reason.STOPPED_BY_USER, "It was stopped before it started.")
@@ -202,7 +194,7 @@ class ProcessRuntime(WithoutImages):
 
     async def remove(self, party_run_id: str) -> None:
         """Kill what runs and delete its scratch directory."""
-        self._opened.shut(party_run_id)
+        self._sockets.shut(party_run_id)
         scratch = self._scratch(party_run_id)
         await self._join_start(party_run_id)
         while not await self._do(party_run_id, scratch.delete):
@@ -261,20 +253,9 @@ class ProcessRuntime(WithoutImages):
             log.warning("start_failed", party_run_id=party_run_id, detail=str(problem))
 
     async def _try_start(self, scratch: Scratch) -> None:
-        try:
-            async with asyncio.timeout(self._start_timeout_s):
-                await start_supervisor(scratch.folder, self._inherited, self._watches.reap)
-        except FileNotFoundError:
-            # Removed meanwhile: there was nowhere to write its log.
-            return
-        except TimeoutError:
-            raise RuntimeUnavailable(
-                f"the workload did not start in {self._start_timeout_s:g} seconds"
-            ) from None
-        except OSError as problem:
-            raise RuntimeUnavailable(
-                f"no supervisor can be started: {problem.strerror}"
-            ) from problem
+        await start_supervisor(
+            scratch.folder, self._inherited, self._watches.reap, timeout_s=self._start_timeout_s
+        )
         snapshot = await self._do(scratch.party_run_id, scratch.read)
         if snapshot is not None and snapshot.error is None:
             self._watch(snapshot)
@@ -317,7 +298,3 @@ class ProcessRuntime(WithoutImages):
 
     def _scratch(self, party_run_id: str) -> Scratch:
         return Scratch(self._root, party_run_id)
-
-    def _tidy(self) -> None:
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        process_state.empty_bin(self._root)

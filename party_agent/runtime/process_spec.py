@@ -24,6 +24,7 @@ from typing import Any
 
 from flow_contract.reasons import Reason, sentence
 from flow_contract.templates import Network
+from party_agent.runtime.neighbours import addresses
 from party_agent.runtime.port import Bind, RuntimeRefused, Workload
 from party_agent.runtime.supervisor import NOT_EXECUTABLE_CODE, NOT_FOUND_CODE
 
@@ -87,8 +88,10 @@ def build(workload: Workload, folder: Path, inherited: Mapping[str, str]) -> dic
     """Return the supervisor's spec.
 
     Raises:
-        RuntimeRefused: the command is not on this machine.
+        RuntimeRefused: the command is not on this machine, or there are too many ports for it.
     """
+    # Now rather than when others have started.
+    addresses.host_ports(workload)
     env = environment(workload, folder, inherited)
     cwd = Path(workload.workdir) if _has_workdir(workload) else folder / WORK
     _check_command(workload, cwd, env["PATH"])
@@ -124,6 +127,13 @@ def refusal(exit_code: int, detail: str) -> RuntimeRefused:
     """Return the refusal of a command that could not be started."""
     return RuntimeRefused(
         Reason.COMMAND_NOT_FOUND, sentence(Reason.COMMAND_NOT_FOUND, detail), exit_code=exit_code
+    )
+
+
+def vanished() -> RuntimeRefused:
+    """Return the refusal of what is not there."""
+    return RuntimeRefused(
+        Reason.WORKLOAD_VANISHED, "It was not prepared here, or was removed since."
     )
 
 

@@ -205,6 +205,12 @@ class Scratch:
         return record if isinstance(record, dict) else None
 
 
+def make_root(root: Path) -> None:
+    """Make the directory of all party runs, and finish removals that a crash interrupted."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    empty_bin(root)
+
+
 def scratches(root: Path) -> list[Scratch]:
     """Return the directory of every party run under `root`, whatever is in it."""
     names = sorted(path.name for path in root.iterdir() if is_party_run_id(path.name))

@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 
 from flow_contract.assignments import WorkloadSpec
-from flow_contract.coordination import Traffic
+from flow_contract.coordination import PeerProgress, Traffic
 from flow_contract.tunnels import Offer
 from party_agent.clock import Clock
 from party_agent.policy.rules import Rules
@@ -19,6 +19,7 @@ from party_agent.tasks import OwnedTasks
 from party_agent.tunnel.carrier import Carrier
 from party_agent.tunnel.counts import Counts
 from party_agent.tunnel.ends import Ends
+from party_agent.tunnel.following import Follower
 from party_agent.tunnel.opening import Opener
 from party_agent.tunnel.refusing import Refused, TunnelWatch
 from party_agent.tunnel.run import Run, both_ways, joined_ways
@@ -70,6 +71,7 @@ class TunnelHost:
             opener=opener, thread=thread, ends=ends, room=self._room, watch=watch
         )
         self._seeker = Seeker(carrier=self._carrier, clock=clock, found=self._say_changed)
+        self._follower = Follower(clock=clock, changed=self._say_changed)
         self._site = both_ways(lambda: rules().tunnel.max_bytes_per_s)
         self._tasks = OwnedTasks()
         self._offers = 0
@@ -102,6 +104,14 @@ class TunnelHost:
         run = self._runs.get(party_run_id)
         return None if run is None else run.told
 
+    def peer_progress(self, party_run_id: str) -> tuple[PeerProgress, ...] | None:
+        """Return what a coordinator said last of its parties, None where it says nothing."""
+        return self._follower.said(party_run_id)
+
+    async def ask_progress(self, party_run_id: str) -> None:
+        """Ask the coordinator once more, before it is stopped; takes seconds at most."""
+        await self._follower.ask_now(party_run_id)
+
     def has_reached_coordinator(self, spec: WorkloadSpec) -> bool:
         """Say whether the run's coordinator has listened; if not, look for it until `end`."""
         return self._seeker.has_reached(spec)
@@ -131,6 +141,7 @@ class TunnelHost:
         )
         self._runs[spec.party_run_id] = run
         self._tasks.own(self._accept(run))
+        self._follower.follow(run)
         if not self._is_telling:
             self._is_telling = True
             self._tasks.own(self._tell())
@@ -144,6 +155,7 @@ class TunnelHost:
         Waits a little for what is still on its way. May be called twice.
         """
         await self._seeker.forget(party_run_id)
+        self._follower.forget(party_run_id)
         run = self._runs.pop(party_run_id, None)
         counts = self._counts.pop(party_run_id, None)
         if run is None:
@@ -161,6 +173,7 @@ class TunnelHost:
     async def aclose(self) -> None:
         """End all connections; the workloads run on. May be called twice."""
         await self._seeker.aclose()
+        await self._follower.aclose()
         await self._tasks.aclose()
         runs, self._runs = list(self._runs.values()), {}
         for run in runs:
@@ -213,6 +226,7 @@ class TunnelHost:
             if self._runs.get(run.party_run_id) is run:
                 log.warning("tunnels_lost", party_run_id=run.party_run_id, why=str(error))
                 del self._runs[run.party_run_id]
+                self._follower.forget(run.party_run_id)
                 await run.sockets.aclose()
                 self._note_moved(run)
                 self.changed(run.party_run_id)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from flow_contract.assignments import WorkloadSpec
-from flow_contract.coordination import Traffic
+from flow_contract.coordination import PeerProgress, Traffic
 from party_agent.runtime.port import Workload
 
 
@@ -12,7 +12,7 @@ class Tunnels(Protocol):
     """Connections of workloads to workloads of other sites.
 
     `known` says which party runs are held; `changed` is called with one whose counts have grown,
-    or whose coordinator was reached, or whose sockets were lost.
+    or whose coordinator was reached or has news, or whose sockets were lost.
     """
 
     known: Callable[[str], bool]
@@ -23,6 +23,12 @@ class Tunnels(Protocol):
 
     def traffic(self, party_run_id: str) -> tuple[Traffic, ...] | None:
         """Return the counts as last told, None where there are no sockets."""
+
+    def peer_progress(self, party_run_id: str) -> tuple[PeerProgress, ...] | None:
+        """Return what a coordinator said last of its parties, None where it says nothing."""
+
+    async def ask_progress(self, party_run_id: str) -> None:
+        """Ask the coordinator once more, before it is stopped; takes seconds at most."""
 
     def has_reached_coordinator(self, spec: WorkloadSpec) -> bool:
         """Say whether the run's coordinator has listened; if not, look for it until `end`."""
@@ -63,6 +69,13 @@ class NoTunnels:
     def traffic(self, party_run_id: str) -> tuple[Traffic, ...] | None:  # noqa: ARG002  nobody has
         """Return None."""
         return None
+
+    def peer_progress(self, party_run_id: str) -> tuple[PeerProgress, ...] | None:  # noqa: ARG002  nobody has
+        """Return None."""
+        return None
+
+    async def ask_progress(self, party_run_id: str) -> None:
+        """Ask nobody."""
 
     def has_reached_coordinator(self, spec: WorkloadSpec) -> bool:  # noqa: ARG002  nobody waits
         """Let everybody begin."""

@@ -11,7 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from flow_contract.errors import InvalidArgument
+from flow_contract.tunnels import JOINING_BYTES, Joined
 from flow_server_sdk import AsyncFlowServerSdk
+from tests.relay.agents import Dialler, kill_thread
 from tests.server.flows import make_task
 
 
@@ -129,6 +131,35 @@ async def test_without_its_database_a_server_is_alive_and_not_ready_and_shows_wh
             assert found["database_errors_total", "unavailable"] > 0
         assert await told() == "SERVING"
         assert (await fetch(server.http_address, "/readyz"))[0] == 200
+
+
+async def test_a_server_whose_relay_can_not_run_is_not_ready_and_says_why(server, fetch):
+    assert (await fetch(server.http_address, "/readyz"))[0] == 200
+    # Its port is gone, so that it can't be begun anew.
+    server.relay.close()
+    await kill_thread(server.relay)
+    status, text = 200, ""
+    while status == 200:
+        status, text = await fetch(server.http_address, "/readyz")
+    assert (status, "relay" in text) == (503, True)
+
+
+async def test_what_the_relay_does_is_on_the_page(server, numbers):
+    dialler = Dialler(server.relay)
+    try:
+        one, other = await dialler.joined()
+        await one.say(bytes(1000))
+        await other.read(1000)
+        stranger = await (await dialler.dial()).greeted()
+        await stranger.say(bytes(JOINING_BYTES))
+        assert await stranger.answer() is Joined.REFUSED
+        found = await numbers(server.http_address)
+        assert found["relay_tunnels_total",] == found["relay_open_tunnels",] == 1
+        assert found["relay_carried_bytes_total",] == 1000
+        assert found["relay_refusals_total", "refused"] == 1
+        assert found["relay_refusals_total", "alone"] == 0
+    finally:
+        dialler.close()
 
 
 async def test_a_server_that_is_ending_is_not_ready_while_it_still_answers(start, fetch):

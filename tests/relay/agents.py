@@ -101,3 +101,13 @@ class Dialler:
     def close(self):
         for dialled in self._dialled:
             dialled.close()
+
+
+async def kill_thread(relay):
+    """Let the relay's thread end as if by a defect; return the thread's object."""
+    while relay._thread is None or relay._thread._serving is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    thread = relay._thread
+    loop, serving = thread._serving
+    loop.call_soon_threadsafe(serving.cancel)
+    return thread

@@ -16,20 +16,20 @@ class Running:
 
     def __init__(self, relay):
         self.relay = relay
-        self._running = None
+        self.task = None
 
     async def start(self):
-        self._running = asyncio.create_task(self.relay.run())
+        self.task = asyncio.create_task(self.relay.run())
         while True:
             with contextlib.suppress(Unavailable):
                 self.relay.check()
                 return
-            assert not self._running.done(), self._running.exception()
+            assert not self.task.done(), self.task.exception()
             await asyncio.sleep(0)
 
     async def stop(self):
-        self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def until(relay):
     """Wait until what the relay's thread counts is so."""
 
     async def until(holds):
-        while not holds(relay.counts):
+        while not holds(relay.counts):  # noqa: ASYNC110 - a thread counts, and tells nobody
             await asyncio.sleep(0.001)
 
     return until

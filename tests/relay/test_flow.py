@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-import random
 import resource
+import secrets
 import socket
 import struct
 
@@ -13,7 +13,7 @@ from flow_contract.errors import Unavailable
 from flow_contract.tunnels import Joined, Side
 from flow_server.relay.limits import RelayLimits
 from flow_server.relay.relay import Relay
-from tests.relay.agents import CLOSED, RESET, Dialler
+from tests.relay.agents import CLOSED, RESET, Dialler, kill_thread
 
 RST = struct.pack("ii", 1, 0)
 MIB = 1 << 20
@@ -65,7 +65,7 @@ async def test_a_side_that_breaks_is_a_reset_for_the_other(broken, dialler, unti
 
 async def test_much_goes_through_both_ways_at_once_unchanged(dialler, until):
     ends = await dialler.joined()
-    sent = [random.Random(seed).randbytes(16 * MIB) for seed in (1, 2)]
+    sent = [secrets.token_bytes(16 * MIB) for _ in ends]
 
     async def talk(end, data):
         await end.say(data)
@@ -188,3 +188,13 @@ async def test_two_relays_have_nothing_to_do_with_each_other(running, dialler):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         other.close()
+
+
+async def test_a_thread_that_ends_by_itself_is_told_to_whoever_runs_it(running, dialler):
+    one, other = await dialler.joined()
+    await kill_thread(dialler.relay)
+    with pytest.raises(RuntimeError, match="thread ended"):
+        await running.task
+    with pytest.raises(Unavailable, match="relay"):
+        dialler.relay.check()
+    assert [await end.end() for end in (one, other)] == [RESET] * 2

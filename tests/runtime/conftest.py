@@ -11,6 +11,7 @@ pytest.register_assert_rewrite(
 )
 
 from party_agent.runtime.docker_engine.runtime import DockerRuntime  # noqa: E402 - after register
+from tests.chaos.images import ensure_python_image  # noqa: E402 - the same
 from tests.engine import connect_or_skip  # noqa: E402 - the same
 from tests.images import ensure_busybox_image  # noqa: E402 - the same
 from tests.runtime.docker_support import Site  # noqa: E402 - the same
@@ -22,6 +23,13 @@ def engine() -> Iterator[docker.APIClient]:
     client = connect_or_skip()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def python_image() -> None:
+    """An image with Python is on the test engine."""
+    connect_or_skip().close()
+    ensure_python_image()
 
 
 @pytest.fixture

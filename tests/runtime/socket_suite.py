@@ -6,70 +6,21 @@ A test file per runtime subclasses this with its `harness` fixture, a `Neighbour
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol
 
 import pytest
 
-from party_agent.runtime.port import (
-    Dialled,
-    Neighbour,
-    Runtime,
-    RuntimeUnavailable,
-    Sockets,
-    Workload,
-)
+from party_agent.runtime.port import Dialled, Runtime, RuntimeUnavailable
 from tests.runtime.harness import DEADLINE_S
-from tests.runtime.puppets import Player, break_off, is_reset, neighbour, said, say
-from tests.runtime.suite import ignore
-
-COORDINATOR = neighbour("coordinator", 1, 50_051)
-OTHER = neighbour("party-b", 3, 29_500, (40_000, 40_003))
-OWN = neighbour("party-a", 2, 29_500, (40_000, 40_003))
-
-
-class Neighbourly(Protocol):
-    """What a harness must offer beside `Harness`."""
-
-    # Whether its streams are TCP, and its workloads programs.
-    has_tcp: bool
-
-    def new_runtime(self) -> Runtime: ...
-
-    def player_workload(self, own: Neighbour, *others: Neighbour) -> Workload: ...
-
-    def playing(self, workload: Workload) -> Any:
-        """An async context whose value returns the `Player` once the workload runs."""
-
-    async def leftovers(self, party_run_id: str) -> list[str]: ...
-
-
-@asynccontextmanager
-async def playing(
-    harness: Neighbourly, runtime: Runtime, own: Neighbour = OWN, *others: Neighbour
-) -> AsyncIterator[tuple[Workload, Sockets, Any]]:
-    """A workload that runs, its sockets, and who plays it."""
-    workload = harness.player_workload(own, *(others or (COORDINATOR, OTHER)))
-    async with AsyncExitStack() as stack:
-        called = await stack.enter_async_context(harness.playing(workload))
-        await runtime.prepare(workload, ignore)
-        sockets = await runtime.sockets(workload)
-        stack.push_async_callback(sockets.aclose)
-        await runtime.launch(workload)
-        yield workload, sockets, await called()
-
-
-async def next_dialled(sockets: Sockets) -> Dialled:
-    async with asyncio.timeout(DEADLINE_S):
-        return await sockets.dialled()
-
-
-async def pair(
-    player: Player, sockets: Sockets, host: str, port: int
-) -> tuple[socket.socket, Dialled]:
-    """Return the workload's end, and the agent's, of a connection to a neighbour."""
-    stream, dialled = await asyncio.gather(player.connect(host, port), next_dialled(sockets))
-    return stream, dialled
+from tests.runtime.puppets import break_off, is_reset, said, say
+from tests.runtime.socket_play import (
+    COORDINATOR,
+    OTHER,
+    OWN,
+    Neighbourly,
+    next_dialled,
+    pair,
+    playing,
+)
 
 
 class SocketBehaviour:
@@ -324,9 +275,8 @@ class SocketBehaviour:
             waiter = asyncio.create_task(sockets.dialled())
             await asyncio.sleep(0)
             await runtime.remove(workload.party_run_id)
-            async with asyncio.timeout(DEADLINE_S):
-                with pytest.raises(RuntimeUnavailable):
-                    await waiter
+            with pytest.raises(RuntimeUnavailable):
+                await asyncio.wait_for(waiter, DEADLINE_S)
             assert await harness.leftovers(workload.party_run_id) == []
 
     # --- two of one run
@@ -348,10 +298,3 @@ class SocketBehaviour:
             stream, agents = await asyncio.gather(accept(), seconds.dial(29_500))
             agents.close()
             assert await said(stream, 1) == b""
-            coordinator = runtime.host_of(second.party_run_id, COORDINATOR)
-            _, dialled = await pair(player_b, seconds, coordinator, 50_051)
-            dialled.stream.close()
-            waiter = asyncio.create_task(firsts.dialled())
-            await asyncio.sleep(0)
-            assert not waiter.done()
-            waiter.cancel()

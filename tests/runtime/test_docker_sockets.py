@@ -1,6 +1,7 @@
 """Neighbours of containers, with the agent's sockets made in both ways."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,11 @@ from party_agent.runtime.docker_engine.network_bodies import network_name, sidec
 from party_agent.runtime.docker_engine.runtime import DockerRuntime
 from party_agent.runtime.neighbours.ways import Way, Ways
 from party_agent.runtime.port import Neighbour, Runtime, RuntimeUnavailable, Workload
-from tests.chaos.images import PYTHON_IMAGE, ensure_python_image
-from tests.runtime.harness import DEADLINE_S
+from tests.chaos.images import PYTHON_IMAGE
+from tests.runtime.harness import DEADLINE_S, until
 from tests.runtime.puppets import neighbour, puppet_workload, said, waiting
-from tests.runtime.socket_suite import (
-    COORDINATOR,
-    OTHER,
-    OWN,
-    SocketBehaviour,
-    pair,
-    playing,
-)
+from tests.runtime.socket_play import COORDINATOR, OTHER, OWN, pair, playing
+from tests.runtime.socket_suite import SocketBehaviour
 from tests.runtime.suite import ignore
 from tests.runtime.test_docker import DockerHarness
 
@@ -38,9 +33,11 @@ class NeighbourlyContainers(DockerHarness):
         super().__init__(folder, client)
         self.way = way
 
+    def ways(self) -> Ways:
+        return Ways(way=self.way, sidecar_image=PYTHON_IMAGE, folder=self.folder / "sockets")
+
     def new_runtime(self) -> DockerRuntime:
-        ways = Ways(way=self.way, sidecar_image=PYTHON_IMAGE, folder=self.folder / "sockets")
-        return DockerRuntime(agent_key=self.agent_key, pool_size=0, ways=ways)
+        return DockerRuntime(agent_key=self.agent_key, pool_size=0, ways=self.ways())
 
     def player_workload(self, own: Neighbour, *others: Neighbour) -> Workload:
         return puppet_workload(self, PYTHON_IMAGE, own, *others)
@@ -53,11 +50,19 @@ class NeighbourlyContainers(DockerHarness):
         return [*await super().leftovers(party_run_id), *(each.name for each in folders)]
 
 
+def threads() -> list[str]:
+    names = [each.name for each in threading.enumerate()]
+    return [name for name in names if name.startswith(("netns-", "sidecar-"))]
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.fixture(params=WAYS)
 async def harness(
-    tmp_path: Path, engine: docker.APIClient, request: pytest.FixtureRequest
+    tmp_path: Path, engine: docker.APIClient, python_image: None, request: pytest.FixtureRequest
 ) -> AsyncIterator[NeighbourlyContainers]:
-    await asyncio.to_thread(ensure_python_image)
     harness = NeighbourlyContainers(tmp_path, engine, request.param)
     yield harness
     await harness.aclose()
@@ -173,3 +178,31 @@ class TestDockerSockets(SocketBehaviour):
         await runtime.prepare(workload, ignore)
         hosts = harness.client.inspect_container(network_name(workload.party_run_id))
         assert "party-b:127.1.0.3" in hosts["HostConfig"]["ExtraHosts"]
+
+    async def test_what_was_opened_and_closed_costs_nothing_any_more(
+        self, harness: NeighbourlyContainers, runtime: Runtime
+    ) -> None:
+        async with playing(harness, runtime) as (workload, _, player):
+            accept = await player.listen("party-a", 29_500)
+
+            async def round_of_all() -> None:
+                sockets = await runtime.sockets(workload)
+                waiter = asyncio.create_task(sockets.dialled())
+                near, far = await asyncio.gather(accept(), sockets.dial(29_500))
+                stream = await player.connect("coordinator", 50_051)
+                for each in ((await waiter).stream, near, far, stream):
+                    each.close()
+                waiter = asyncio.create_task(sockets.dialled())
+                await asyncio.sleep(0)
+                waiter.cancel()
+                await asyncio.wait([waiter])
+                await sockets.aclose()
+
+            for _ in range(5):
+                await round_of_all()
+            await until(lambda: not threads())
+            before = descriptors()
+            for _ in range(50):
+                await round_of_all()
+            await until(lambda: not threads())
+            assert descriptors() <= before

@@ -7,7 +7,8 @@ import pytest
 from flow_contract.reasons import Reason
 from party_agent.runtime.port import RuntimeRefused
 from tests.runtime.puppets import neighbour, puppet_workload, waiting
-from tests.runtime.socket_suite import COORDINATOR, OWN, SocketBehaviour
+from tests.runtime.socket_play import COORDINATOR, OWN
+from tests.runtime.socket_suite import SocketBehaviour
 from tests.runtime.suite import ignore
 from tests.runtime.test_process import ProcessHarness
 

@@ -31,6 +31,7 @@ def test_the_server_gets_its_ports_and_its_folder():
         *("--host", "127.0.0.1"),
         *("--port", "0"),
         *("--http-port", "0"),
+        *("--relay-port", "0"),
     ]
 
 

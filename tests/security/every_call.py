@@ -65,6 +65,7 @@ def fields_of(method, stage):
             "federated_id": "nobody-yet",
             "name": "model.pt",
         },
+        "TunnelService/Open": {"party_run_id": "1", "peer_party_run_id": "2", "port": 1},
         "RunService/Get": {"run_id": stage.run_id},
         "RunService/List": {"task_id": stage.task_id},
         "MetricService/List": {"task_id": stage.task_id},

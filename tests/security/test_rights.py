@@ -66,6 +66,7 @@ TABLE = {
     "OutputService/Push": "",
     "OutputService/List": SEES_ANAS,
     "OutputService/Download": SEES_ANAS,
+    "TunnelService/Open": "",
 }
 NEEDS_NO_PROOF = {"EnrolmentService/Enrol"}
 

@@ -10,10 +10,12 @@ from flow_contract.coordination import RunRole
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.parties import Inventory
 from flow_contract.reasons import Reason
+from flow_contract.tunnels import Offer, Ticket
 from flow_wire import agents_pb2 as pb
-from flow_wire import agents_pb2_grpc
+from flow_wire import agents_pb2_grpc, tunnels_pb2, tunnels_pb2_grpc
 from flow_wire.codec.assignments import decode_assignment, encode_report
 from flow_wire.codec.parties import encode_inventory
+from flow_wire.codec.tunnels import decode_offer, decode_ticket
 
 S = PartyRunState
 
@@ -31,6 +33,8 @@ class ScriptedAgent:
         self.complete_sets = 0
         self._parts: list[Assignment] = []
         self.paces: list[int] = []
+        # Of tunnels.
+        self.offers: list[Offer] = []
         self.acknowledged: set[tuple[str, int]] = set()
         self._news = asyncio.Condition()
         self._reader = None
@@ -78,6 +82,8 @@ class ScriptedAgent:
             async with self._news:
                 if message.HasField("assignments"):
                     self._take(message.assignments)
+                if message.HasField("tunnel_offer"):
+                    self.offers.append(decode_offer(message.tunnel_offer))
                 if message.HasField("pace"):
                     self.paces.append(message.pace.reconnect_spread_ms)
                 for key in message.acknowledgement.reports:
@@ -150,6 +156,13 @@ class ScriptedAgent:
             exit_code=143,
             finished_at=datetime.now(UTC),
         )
+
+    async def open_tunnel(self, party_run_id, peer_party_run_id, port) -> Ticket:
+        stub = tunnels_pb2_grpc.TunnelServiceStub(self._channel)
+        request = tunnels_pb2.OpenTunnelRequest(
+            party_run_id=party_run_id, peer_party_run_id=peer_party_run_id, port=port
+        )
+        return decode_ticket((await stub.Open(request, timeout=60)).ticket)
 
     async def finish(self, item, exit_code=0):
         """End by itself with `exit_code`."""

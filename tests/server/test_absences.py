@@ -216,6 +216,9 @@ async def test_a_server_lets_its_agents_ping_as_often_as_they_like(server, sdk):
         ({"sweep_s": 4, "lost_after_s": 30}, ["FEDFLOW_SERVER_SWEEP_S"]),
         ({"return_grace_s": 5}, ["FEDFLOW_SERVER_RETURN_GRACE_S"]),
         ({"port": 5, "http_port": 5}, ["--http-port"]),
+        ({"port": 5, "relay_port": 5}, ["--relay-port"]),
+        ({"agents_port": 5, "relay_port": 5}, ["--relay-port"]),
+        ({"port": 1238}, ["--relay-port"]),
         (
             {"port": 5, "http_port": 5, "sweep_s": 3, "lost_after_s": 20, "return_grace_s": 1},
             ["FEDFLOW_SERVER_SWEEP_S", "FEDFLOW_SERVER_RETURN_GRACE_S", "--http-port"],
@@ -234,6 +237,9 @@ def test_settings_that_contradict_one_another_are_all_named_at_once(given, named
 def test_settings_that_fit_are_taken():
     ServerSettings(return_grace_s=0)
     ServerSettings(port=0, http_port=0)
+    ServerSettings(port=1238, relay=False)
+    assert ServerSettings(host="127.0.0.2").relay_listens_at == ("127.0.0.2", 1238)
+    assert ServerSettings(port=0).relay_listens_at[1] == 0
     # A short time asks for more frequent sweeps by itself.
     assert ServerSettings(lost_after_s=2).sweeps_every_s == 0.2
     assert ServerSettings().sweeps_every_s == 1

@@ -49,6 +49,18 @@ class Containers:
             return None
         return container
 
+    async def sandbox_of(self, party_run_id: str) -> str:
+        """Return the id of the container whose network this party run's container has joined.
+
+        Raises:
+            RuntimeRefused: there is no such container.
+        """
+        container = await self.find(party_run_id)
+        sandbox_id = None if container is None else translate.joined_sandbox(container)
+        if sandbox_id is None:
+            raise refusals.vanished(container_name(party_run_id))
+        return sandbox_id
+
     async def all(self) -> list[Json]:
         """Return every inspected workload container of this agent."""
         labels = {

@@ -15,16 +15,15 @@ from party_agent.runtime.docker_engine import translate
 from party_agent.runtime.docker_engine.client import Engine, Json
 from party_agent.runtime.docker_engine.errors import EngineError
 from party_agent.runtime.docker_engine.network_bodies import (
-    MARK,
+    mark_of,
+    secret_of,
     sidecar_body,
     sidecar_name,
-    variable,
 )
 from party_agent.runtime.neighbours import addresses, namespace, nftables, sidecar
 from party_agent.runtime.neighbours.listening import Listening
 from party_agent.runtime.neighbours.namespace import NamespaceThread, NotHere
 from party_agent.runtime.neighbours.sidecar import SidecarThread
-from party_agent.runtime.neighbours.sidecar_program import SECRET
 from party_agent.runtime.neighbours.ways import Way, Ways
 from party_agent.runtime.port import RuntimeRefused, RuntimeUnavailable, Workload
 
@@ -71,11 +70,6 @@ class Entries:
         except OSError as problem:
             raise RuntimeUnavailable(f"the workload's sockets can't be opened: {problem}") from None
 
-    async def forget_folder(self, party_run_id: str) -> None:
-        """Remove the directory of a party run's sidecar."""
-        if self._ways.folder is not None:
-            await asyncio.to_thread(sidecar.remove, self._ways.folder, party_run_id)
-
     @property
     def _enters(self) -> bool:
         return self._sees_processes and namespace.may_enter()
@@ -88,10 +82,9 @@ class Entries:
 
     async def _by_namespace(self, workload: Workload, pause: Json) -> Listening:
         pid = int(pause["State"]["Pid"])
-        mark = f"{MARK}={variable(pause, MARK)}"
         with ExitStack() as undo:
             try:
-                network, life = await asyncio.to_thread(namespace.find, pid, mark)
+                network, life = await asyncio.to_thread(namespace.find, pid, mark_of(pause))
             except NotHere as problem:
                 raise self._not_here(problem) from problem
             undo.callback(os.close, network)
@@ -105,7 +98,10 @@ class Entries:
                 raise RuntimeUnavailable("the workload's network was replaced")
             thread = NamespaceThread(workload.party_run_id[:8])
             release.callback(thread.release)
-            listener = await thread.enter(network, *_asked(workload))
+            try:
+                listener = await thread.enter(network, *_asked(workload))
+            except PermissionError as problem:
+                raise self._not_here(problem) from problem
             opened = _listening(workload, listener, thread.make, release.close, life)
             undo.pop_all()
             os.close(network)
@@ -122,7 +118,7 @@ class Entries:
         with await asyncio.to_thread(sidecar.listen, root, party_run_id) as waiting:
             container = await self._started(workload, pause, root / party_run_id)
             try:
-                caller = await sidecar.arrival(waiting, variable(container, SECRET))
+                caller = await sidecar.arrival(waiting, secret_of(container))
             except TimeoutError:
                 raise await self._did_not_come(str(container["Id"])) from None
         with ExitStack() as undo:
@@ -177,7 +173,7 @@ class Entries:
             "on the engine's own machine.",
         )
 
-    def _not_here(self, problem: NotHere) -> RuntimeRefused | RuntimeUnavailable:
+    def _not_here(self, problem: Exception) -> RuntimeRefused | RuntimeUnavailable:
         if self._ways.way is Way.NAMESPACE:
             return RuntimeRefused(
                 Reason.RUNTIME_ERROR,

@@ -9,7 +9,6 @@ from flow_contract.ids import new_id
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_ROLE, LABEL_SPEC
 from party_agent.runtime.neighbours import sidecar
 from party_agent.runtime.neighbours.addresses import in_sandbox, itself
-from party_agent.runtime.neighbours.sidecar_program import SECRET
 from party_agent.runtime.port import Workload
 
 ROLE_NETWORK = "network"
@@ -66,11 +65,10 @@ def sidecar_body(
     return {
         "Image": image,
         "Entrypoint": ["python3"],
-        "Cmd": ["-I", f"{sidecar.TARGET}/{sidecar.PROGRAM}"],
+        "Cmd": ["-I", f"{sidecar.TARGET}/{sidecar.PROGRAM}", f"{new_id()}{new_id()}"],
         "User": "0:0",
         "WorkingDir": "/",
         "StopSignal": "SIGKILL",
-        "Env": [f"{SECRET}={new_id()}{new_id()}"],
         "Labels": {
             LABEL_AGENT: agent_key,
             LABEL_ROLE: ROLE_SIDECAR,
@@ -103,13 +101,15 @@ def sidecar_body(
     }
 
 
-def variable(container: dict[str, Any], name: str) -> str:
-    """Return a variable of an inspected container's environment, "" if it has none."""
-    for each in container["Config"].get("Env") or ():
-        key, _, value = str(each).partition("=")
-        if key == name:
-            return value
-    return ""
+def mark_of(container: dict[str, Any]) -> str:
+    """Return the NAME=VALUE in the environment of an inspected pause container's process."""
+    found = [str(each) for each in container["Config"].get("Env") or ()]
+    return next((each for each in found if each.startswith(f"{MARK}=")), "")
+
+
+def secret_of(container: dict[str, Any]) -> str:
+    """Return by what an inspected sidecar proves that it is the one."""
+    return str(container["Config"]["Cmd"][-1])
 
 
 def _digest(made_of: object) -> str:

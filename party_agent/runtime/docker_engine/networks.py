@@ -4,7 +4,8 @@ A pool's sandbox won't do: who is in a run, and by which names, stands in the co
 network it is. Its name is made of the party run's id, so that what a crash left is found again.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from pathlib import Path
 
 import structlog
 
@@ -20,6 +21,7 @@ from party_agent.runtime.docker_engine.network_bodies import (
 )
 from party_agent.runtime.docker_engine.sandbox import SandboxPool
 from party_agent.runtime.docker_engine.translate import LABEL_AGENT, LABEL_ROLE, LABEL_SPEC, labels
+from party_agent.runtime.neighbours import sidecar
 from party_agent.runtime.neighbours.opened import Opened
 from party_agent.runtime.port import RuntimeUnavailable, Workload
 
@@ -30,17 +32,21 @@ _log = structlog.get_logger(__name__)
 
 
 class Networks:
-    """Those of one agent. One caller at a time per party run."""
+    """Those of one agent. One caller at a time per party run.
 
-    def __init__(self, engine: Engine, pool: SandboxPool, *, agent_key: str) -> None:
+    `folder` is where sidecars' directories are, None if there are none.
+    """
+
+    def __init__(
+        self, engine: Engine, pool: SandboxPool, *, agent_key: str, folder: Path | None
+    ) -> None:
         self._engine = engine
         self._pool = pool
         self._agent_key = agent_key
         # The sockets in them; these are closed with the agent, the networks stay for the next.
         self.opened = Opened()
         self._was_loose: set[str] = set()
-        # What else there is of a party run's network, kept by who keeps it.
-        self.forget_folder: Callable[[str], Awaitable[None]] | None = None
+        self._folder = folder
 
     async def make(self, workload: Workload) -> str:
         """Return the id of the workload's running pause container, an earlier one if it is there.
@@ -74,8 +80,8 @@ class Networks:
             found = await self._engine.inspect(name)
             if found is not None and self._is_ours(found):
                 await self._engine.remove(str(found["Id"]))
-        if self.forget_folder is not None:
-            await self.forget_folder(party_run_id)
+        if self._folder is not None:
+            await asyncio.to_thread(sidecar.remove, self._folder, party_run_id)
 
     async def tidy(self, in_use: frozenset[str], *, at_once: bool = False) -> None:
         """Remove the networks of party runs that have no workload, and had none the last time.
@@ -83,7 +89,9 @@ class Networks:
         Once is no proof: a prepare makes the network a moment before the workload. `at_once`:
         nothing is being prepared.
         """
-        found = set()
+        found: set[str] = set()
+        if self._folder is not None:
+            found.update(await asyncio.to_thread(sidecar.left, self._folder))
         for role in (ROLE_NETWORK, ROLE_SIDECAR):
             wanted = {LABEL_AGENT: self._agent_key, LABEL_ROLE: role}
             for each in await self._engine.ids(wanted):

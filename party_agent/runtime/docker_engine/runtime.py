@@ -5,8 +5,7 @@ even if the caller is cancelled, and the next verb of the same party run waits f
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 from flow_contract.reasons import Reason
@@ -15,8 +14,9 @@ from party_agent.runtime.docker_engine import commands, refusals, translate
 from party_agent.runtime.docker_engine.cages import Cages
 from party_agent.runtime.docker_engine.client import Json
 from party_agent.runtime.docker_engine.containers import Containers
+from party_agent.runtime.docker_engine.doubts import Doubts
 from party_agent.runtime.docker_engine.entries import Entries
-from party_agent.runtime.docker_engine.errors import EngineError
+from party_agent.runtime.docker_engine.errors import EngineError, understood
 from party_agent.runtime.docker_engine.events import EventStream
 from party_agent.runtime.docker_engine.images import Images
 from party_agent.runtime.docker_engine.keyed import KeyedWork
@@ -32,7 +32,6 @@ from party_agent.runtime.port import (
     Phase,
     Progress,
     PulledImage,
-    RuntimeUnavailable,
     Sockets,
     Workload,
 )
@@ -41,10 +40,6 @@ from party_agent.runtime.watch import CallWatch, unwatched
 
 DEFAULT_POOL_SIZE = 2
 DEFAULT_CALL_TIMEOUT_S = 120.0
-
-# How long a start whose command could not be found beforehand may take to fail.
-_DOUBT_S = 10.0
-_MAX_KNOWN_COMMANDS = 4096
 
 
 class DockerRuntime:
@@ -71,9 +66,9 @@ class DockerRuntime:
         self._engine = WatchedEngine(watch, base_url=base_url, call_timeout_s=call_timeout_s)
         self._pool = SandboxPool(self._engine, agent_key=agent_key, size=pool_size)
         self._cages = Cages(self._engine, confinement or Confinement(), agent_key=agent_key)
-        self._networks = Networks(self._engine, self._pool, agent_key=agent_key)
-        self._entries = Entries(self._engine, ways or Ways(), agent_key=agent_key)
-        self._networks.forget_folder = self._entries.forget_folder
+        ways = ways or Ways()
+        self._networks = Networks(self._engine, self._pool, agent_key=agent_key, folder=ways.folder)
+        self._entries = Entries(self._engine, ways, agent_key=agent_key)
         self._containers = Containers(
             self._engine, self._pool, self._networks, self._cages, agent_key=agent_key
         )
@@ -86,27 +81,26 @@ class DockerRuntime:
             seen=self._seen,
             connected=self._reconcile,
         )
-        self._exits: asyncio.Queue[str | None] = asyncio.Queue()
+        self._exits = Told[str]()
         self._opened = False
         # Launched here or found running, and not yet told to have ended.
         self._watched: set[str] = set()
-        self._known_commands: set[object] = set()
-        self._doubtful: set[str] = set()
+        self._doubts = Doubts(self._engine)
 
     async def open(self) -> None:
         """Connect, watch, and adopt what an earlier agent of the same key left."""
-        self._exits = asyncio.Queue()
+        self._exits = Told()
         self._pulls = Told()
         self._opened = True
         try:
-            with _understood("open"):
+            with understood("open"):
                 await self._engine.open()
                 await self._cages.open()
                 await self._events.open()
                 workloads = await self._containers.listen()
-                self._watched = _running(workloads)
+                self._watched = translate.running(workloads)
                 await self._pool.open(self._containers.adopt(workloads))
-                await self._networks.tidy(_party_runs(workloads), at_once=True)
+                await self._networks.tidy(translate.party_runs(workloads), at_once=True)
         except BaseException:
             await self.aclose()
             raise
@@ -117,7 +111,7 @@ class DockerRuntime:
             return
         self._opened = False
         await self._events.aclose()
-        self._exits.put_nowait(None)
+        self._exits.close()
         self._pulls.close()
         await self._work.aclose()
         self._networks.opened.close()
@@ -128,7 +122,7 @@ class DockerRuntime:
     async def prepare(self, workload: Workload, progress: Progress) -> str:
         """See `Runtime.prepare`; a cancelled one leaves at most what the next call adopts."""
         await self._sidecar_image(workload, progress)
-        with _understood("prepare"), self._images.needed(workload.image_url):
+        with understood("prepare"), self._images.needed(workload.image_url):
             image = await self._images.present(workload.image_url, progress)
             return await self._work.run(
                 workload.party_run_id, lambda: self._prepared(workload, image)
@@ -141,7 +135,7 @@ class DockerRuntime:
     async def sockets(self, workload: Workload) -> Sockets:
         """See `Runtime.sockets`."""
         await self._sidecar_image(workload, _untold)
-        with _understood("open sockets"):
+        with understood("open sockets"):
             return await self._work.run(workload.party_run_id, lambda: self._opened_in(workload))
 
     def path_of(self, bind: Bind) -> str:
@@ -151,20 +145,20 @@ class DockerRuntime:
     async def launch(self, workload: Workload) -> Observation:
         """See `Runtime.launch`."""
         try:
-            with _understood("launch"):
+            with understood("launch"):
                 return await self._work.run(workload.party_run_id, lambda: self._launched(workload))
         finally:
             self._pool.want()
 
     async def inspect(self, party_run_id: str) -> Observation | None:
         """See `Runtime.inspect`."""
-        with _understood("inspect"):
+        with understood("inspect"):
             container = await self._containers.find(party_run_id)
             return None if container is None else await self._observed(container)
 
     async def list(self) -> "list[Observation]":
         """See `Runtime.list`."""
-        with _understood("list"):
+        with understood("list"):
             seen = await asyncio.gather(
                 *(self._observed(container) for container in await self._containers.all())
             )
@@ -173,7 +167,7 @@ class DockerRuntime:
     async def stop(self, party_run_id: str, grace_s: float) -> None:
         """See `Runtime.stop`. The engine counts the grace in whole seconds, rounded up."""
         await self._work.settled(party_run_id)
-        with _understood("stop"):
+        with understood("stop"):
             try:
                 await self._engine.stop(container_name(party_run_id), grace_s)
             except EngineError as error:
@@ -183,16 +177,14 @@ class DockerRuntime:
     async def remove(self, party_run_id: str) -> None:
         """See `Runtime.remove`."""
         try:
-            with _understood("remove"):
+            with understood("remove"):
                 await self._work.run(party_run_id, lambda: self._removed(party_run_id))
         finally:
             self._pool.want()
 
-    async def exits(self) -> AsyncIterator[str]:
+    def exits(self) -> AsyncIterator[str]:
         """See `Runtime.exits`."""
-        while (party_run_id := await self._exits.get()) is not None:
-            yield party_run_id
-        self._exits.put_nowait(None)  # whoever asks again is told the same
+        return self._exits.stream()
 
     def pulls(self) -> AsyncIterator[PulledImage]:
         """See `Runtime.pulls`."""
@@ -200,15 +192,15 @@ class DockerRuntime:
 
     async def remove_image(self, image: PulledImage) -> bool:
         """See `Runtime.remove_image`."""
-        with _understood("remove the image"):
+        with understood("remove the image"):
             return await self._images.remove(image)
 
     async def tidy(self) -> None:
         """See `Runtime.tidy`: what may be left are sandboxes."""
-        with _understood("tidy"):
+        with understood("tidy"):
             workloads = await self._containers.all()
             await self._pool.tidy(self._containers.adopt(workloads))
-            await self._networks.tidy(_party_runs(workloads))
+            await self._networks.tidy(translate.party_runs(workloads))
 
     async def _prepared(self, workload: Workload, image: Json) -> str:
         # Needed here too: a cancelled caller needs it no more, and this goes on.
@@ -217,39 +209,20 @@ class DockerRuntime:
             digest = await self._containers.make(
                 workload, cage, image_id=image["Id"], digest=translate.image_digest(image)
             )
-        await self._doubt(workload, image)
+        await self._doubts.look(workload, image)
         return digest
 
     async def _sidecar_image(self, workload: Workload, progress: Progress) -> None:
         image = self._entries.sidecar_image if workload.neighbours else None
         if image is not None:
-            with _understood("prepare"), self._images.needed(image):
+            with understood("prepare"), self._images.needed(image):
                 await self._images.present(image, progress)
 
     async def _opened_in(self, workload: Workload) -> Sockets:
-        container = await self._containers.find(workload.party_run_id)
-        sandbox_id = None if container is None else translate.joined_sandbox(container)
-        if sandbox_id is None:
-            raise refusals.vanished(container_name(workload.party_run_id))
+        sandbox_id = await self._containers.sandbox_of(workload.party_run_id)
         self._networks.opened.shut(workload.party_run_id)
         opened = await self._entries.open(workload, sandbox_id)
         return self._networks.opened.keep(workload.party_run_id, opened)
-
-    async def _doubt(self, workload: Workload, image: Json) -> None:
-        """Note whether the command seems to be missing; the engine has the last word."""
-        paths = commands.candidates(workload, image)
-        shadows = tuple(bind.target for bind in workload.binds)
-        known = (image["Id"], paths, shadows)
-        if known in self._known_commands:
-            return
-        for path in paths:
-            mode = await self._engine.file_mode(container_name(workload.party_run_id), path)
-            if mode is not None and commands.is_executable(mode):
-                if len(self._known_commands) >= _MAX_KNOWN_COMMANDS:
-                    self._known_commands.clear()
-                self._known_commands.add(known)
-                return
-        self._doubtful.add(workload.party_run_id)
 
     async def _launched(self, workload: Workload) -> Observation:
         party_run_id = workload.party_run_id
@@ -269,9 +242,7 @@ class DockerRuntime:
 
     async def _after_start(self, workload: Workload) -> Observation:
         party_run_id = workload.party_run_id
-        if party_run_id in self._doubtful:
-            self._doubtful.discard(party_run_id)
-            await self._engine.ended(container_name(party_run_id), within_s=_DOUBT_S)
+        await self._doubts.settle(party_run_id)
         container = await self._containers.find(party_run_id)
         seen = None if container is None else await self._observed(container)
         if container is None or seen is None:
@@ -289,7 +260,7 @@ class DockerRuntime:
     async def _removed(self, party_run_id: str) -> None:
         await self._containers.remove(party_run_id)
         self._watched.discard(party_run_id)
-        self._doubtful.discard(party_run_id)
+        self._doubts.forget(party_run_id)
 
     def _pulled(self, image: PulledImage) -> None:
         self._pulls.put(image)
@@ -309,35 +280,14 @@ class DockerRuntime:
 
     def _ended(self, party_run_id: str) -> None:
         self._watched.discard(party_run_id)
-        self._exits.put_nowait(party_run_id)
+        self._exits.put(party_run_id)
 
     async def _reconcile(self) -> None:
         """Tell what ended while there was no event stream."""
-        running = _running(await self._containers.listen())
+        running = translate.running(await self._containers.listen())
         for party_run_id in self._watched - running:
             self._ended(party_run_id)
         await self._pool.refresh()
-
-
-@contextmanager
-def _understood(verb: str) -> Iterator[None]:
-    """Make an engine's error that no rule of ours explains one that the port knows."""
-    try:
-        yield
-    except EngineError as error:
-        raise RuntimeUnavailable(f"the engine did not {verb}: {error.text}") from error
-
-
-def _running(containers: list[Json]) -> set[str]:
-    return {
-        translate.party_run_id(container)
-        for container in containers
-        if container["State"]["Running"]
-    }
-
-
-def _party_runs(containers: list[Json]) -> frozenset[str]:
-    return frozenset(translate.party_run_id(container) for container in containers)
 
 
 def _untold(reason: Reason, message: str) -> None:

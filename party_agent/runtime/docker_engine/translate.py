@@ -163,6 +163,16 @@ def party_run_id(container: dict[str, Any]) -> str:
     return labels(container)[LABEL_PARTY_RUN]
 
 
+def party_runs(containers: list[dict[str, Any]]) -> frozenset[str]:
+    """Return the party runs of inspected workload containers."""
+    return frozenset(party_run_id(container) for container in containers)
+
+
+def running(containers: list[dict[str, Any]]) -> set[str]:
+    """Return the party runs of those that run."""
+    return {party_run_id(each) for each in containers if each["State"]["Running"]}
+
+
 def is_workload_of(container: dict[str, Any], agent_key: str) -> bool:
     """Say whether an inspected container is a workload that this agent made."""
     found = labels(container)

@@ -11,9 +11,23 @@ from functools import partial
 from flow_contract.reasons import Reason
 from party_agent.runtime.neighbours import addresses
 from party_agent.runtime.neighbours.listening import Listening, Resolve
-from party_agent.runtime.port import RuntimeRefused, RuntimeUnavailable, Workload
+from party_agent.runtime.neighbours.opened import Opened
+from party_agent.runtime.port import Neighbour, RuntimeRefused, RuntimeUnavailable, Workload
 
 _BACKLOG = 1024
+
+
+class HostSockets(Opened):
+    """Those of one agent's plain processes."""
+
+    def host_of(self, party_run_id: str, neighbour: Neighbour) -> str:
+        """See `Runtime.host_of`."""
+        return addresses.at_host(party_run_id, neighbour.number)
+
+    def open(self, workload: Workload) -> Listening:
+        """Open the workload's sockets in the place of those that were open; see `open_at_host`."""
+        self.shut(workload.party_run_id)
+        return self.keep(workload.party_run_id, open_at_host(workload))
 
 
 def open_at_host(workload: Workload) -> Listening:

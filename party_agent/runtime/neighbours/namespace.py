@@ -57,6 +57,8 @@ def find(pid: int, mark: str) -> tuple[int, int | None]:
     Raises:
         NotHere: that process is none of this machine's, or has ended.
     """
+    if not mark:
+        raise NotHere("the sandbox's process has no mark")
     wanted = mark.encode()
     give_up_at = time.monotonic() + _BECOMES_S
     while not _is_marked(pid, wanted):

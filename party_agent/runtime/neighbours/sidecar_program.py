@@ -14,16 +14,15 @@ from __future__ import annotations
 import array
 import contextlib
 import json
-import os
 import socket
 import struct
+import sys
 import time
 from typing import Any
 
 from party_agent.runtime.neighbours import nftables
 
 SOCKET = "/fedflow/agent.sock"
-SECRET = "FEDFLOW_SIDECAR_SECRET"  # noqa: S105 - the name of a variable
 
 MAKE, DONE, FAILED = b"M", b"D", b"F"
 LENGTH = struct.Struct("!I")
@@ -32,8 +31,11 @@ _AGAIN_S = 0.1
 
 
 def main() -> None:
-    """Serve one agent after the other, until the container is killed."""
-    secret = os.environ[SECRET].encode()
+    """Serve one agent after the other, until the container is killed.
+
+    The one argument is what proves to the agent that this is its sidecar.
+    """
+    secret = sys.argv[1].encode()
     while True:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as agent:
             agent.connect(SOCKET)

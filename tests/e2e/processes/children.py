@@ -43,7 +43,12 @@ def run(
 
 
 class Child:
-    """One `fedflow` process at a time; `start` again after it has ended goes on in the same log."""
+    """One `fedflow` process at a time; `start` again after it has ended goes on in the same log.
+
+    `within` is a command that starts another elsewhere, such as in a network of its own.
+    """
+
+    within: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, **settings: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +78,7 @@ class Child:
         self._ready_file.unlink(missing_ok=True)
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                command(*arguments, "--ready-file", self._ready_file),
+                [*self.within, *command(*arguments, "--ready-file", self._ready_file)],
                 env=environment(**self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

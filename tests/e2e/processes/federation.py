@@ -23,7 +23,9 @@ class Server(Child):
 
     def __init__(self, folder: Path, *options: object, **settings: object) -> None:
         # By the environment: a released server that knows no such option passes it over.
-        super().__init__(folder, **{"FEDFLOW_SERVER_INSECURE": "true", **settings})
+        # Agents are told where the relay is, so any free port will do, each time.
+        plain = {"FEDFLOW_SERVER_INSECURE": "true", "FEDFLOW_SERVER_RELAY_PORT": "0"}
+        super().__init__(folder, **{**plain, **settings})
         self._options = options
         self._ports = ("0", "0")
         self.address = ""

@@ -30,7 +30,8 @@ async def set_revision(url, revision):
 
 def refuse(*arguments, **settings):
     """Run a server that does not start; return what it says, which is one line."""
-    ended = run("server", "--insecure", "--port", 0, "--http-port", 0, *arguments, **settings)
+    ended = run("server", "--insecure", "--port", 0, "--http-port", 0, "--relay-port", 0,
+                *arguments, **settings)  # fmt: skip
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
     [line] = [line for line in ended.stderr.splitlines() if line.startswith("Error: ")]
@@ -58,7 +59,7 @@ async def test_a_database_newer_than_the_server_is_refused_with_what_to_upgrade(
     assert run("db", "upgrade", "--database-url", database_url).returncode == 1
 
 
-@pytest.mark.parametrize("option", ["--port", "--http-port"])
+@pytest.mark.parametrize("option", ["--port", "--http-port", "--relay-port"])
 def test_a_port_that_is_taken_is_named_in_one_sentence(database_url, option):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -76,6 +77,8 @@ def test_a_port_that_is_taken_is_named_in_one_sentence(database_url, option):
         (["--insecure", "--host", "10.0.0.1"], "--insecure: it serves this machine alone"),
         (["--tls-cert", "server.pem"], "--tls-key"),
         (["--agents-address", "somewhere"], "--agents-address: must be host:port"),
+        (["--relay-address", "somewhere"], "--relay-address: must be host:port"),
+        (["--insecure", "--relay-host", "10.0.0.1"], "--relay-host 10.0.0.1 is not its loopback"),
     ],
 )
 def test_a_server_option_that_can_not_be_is_named(arguments, words):

@@ -12,9 +12,7 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Train for the rounds that were asked for."""
     nodes = int(context.run_config["num-nodes"])
-    strategy = FedAvg(
-        min_train_nodes=nodes, min_evaluate_nodes=nodes, min_available_nodes=nodes
-    )
+    strategy = FedAvg(min_train_nodes=nodes, min_evaluate_nodes=nodes, min_available_nodes=nodes)
     result = strategy.start(
         grid=grid,
         initial_arrays=ArrayRecord([np.zeros((64, 10), np.float32), np.zeros(10, np.float32)]),

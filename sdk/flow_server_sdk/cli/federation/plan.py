@@ -69,6 +69,8 @@ class Plan:
             *("--host", self.host),
             *("--port", str(self.port)),
             *([] if http_port is None else ["--http-port", str(http_port)]),
+            # Agents are told where it is, and nobody else asks.
+            *("--relay-port", "0"),
         ]
 
     def init_command(self) -> list[str]:
