@@ -12,6 +12,7 @@ from bench import (
     cli,
     fanout,
     flood,
+    flower,
     idle,
     latency,
     logs,
@@ -39,6 +40,7 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "throughput": throughput.measure,
     "cli": cli.measure,
     "tunnel": tunnel.measure,
+    "flower": flower.measure,
 }
 
 
