@@ -11,6 +11,7 @@ from pathlib import Path
 from bench import (
     cli,
     fanout,
+    fedavg,
     flood,
     flower,
     idle,
@@ -40,6 +41,7 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "throughput": throughput.measure,
     "cli": cli.measure,
     "tunnel": tunnel.measure,
+    "fedavg": fedavg.measure,
     "flower": flower.measure,
 }
 
