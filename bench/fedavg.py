@@ -8,6 +8,7 @@ where it really listens, which only processes without a sandbox can.
 import contextlib
 import subprocess
 import sys
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,8 +32,8 @@ _WITHIN_S = 600.0
 def measure(server: Server, folder: Path) -> list[Row]:
     """Return the row on a federated round."""
     digits = folder / "digits"
-    command = [sys.executable, str(EXAMPLE / "split.py"), str(digits), str(PARTIES)]
-    subprocess.run(command, check=True, capture_output=True)
+    _python(ROOT / "scripts" / "packages.py", *_requirements())
+    _python(EXAMPLE / "split.py", str(digits), str(PARTIES))
     tunnelled: list[float] = []
     plain: list[float] = []
     with contextlib.ExitStack() as stack:
@@ -48,7 +49,7 @@ def measure(server: Server, folder: Path) -> list[Row]:
                 proc.wait_until_quiet()
                 took_s = _rounds_s(secure, task_id)
                 # The first run warms caches up; it does not count.
-                rounds_s += took_s if number else []
+                rounds_s.extend(took_s if number else [])
     return [
         Row(
             measure=f"one federated round of {PARTIES} parties (FedAvg, torch), through tunnels",
@@ -58,6 +59,20 @@ def measure(server: Server, folder: Path) -> list[Row]:
             goal=GOAL,
         )
     ]
+
+
+def _requirements() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found: list[str] = project["optional-dependencies"]["examples"]
+    return found
+
+
+def _python(program: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(program), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BenchError(f"{program.name} failed: {done.stderr[-2000:]}")
 
 
 def _task(secure: SecureServer, digits: Path, name: str, listens: str, dials: str) -> str:
