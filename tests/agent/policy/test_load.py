@@ -93,9 +93,15 @@ def test_an_empty_list_allows_nothing():
             "[tunnel]\nmax_bytes_per_s=10",
             "policy.toml:2: tunnel.max_bytes_per_s must be 1024 bytes",
         ),
-        ("[tunnel]\n\nlisten='0.0.0.0'", 'policy.toml:3: tunnel.listen must be "HOST:PORT"'),
+        (
+            "[tunnel]\naddress='a:1'\nlisten='0.0.0.0'",
+            'policy.toml:3: tunnel.listen must be "HOST:PORT"',
+        ),
         ("[tunnel]\nlisten='0.0.0.0:7443'", "policy.toml:2: tunnel.listen is of no use without"),
-        ("[tunnel]\naddress='a:0'", 'policy.toml:2: tunnel.address must be "HOST:PORT"'),
+        (
+            "[tunnel]\naddress='a:0'\nlisten='a:1'",
+            'policy.toml:2: tunnel.address must be "HOST:PORT"',
+        ),
         ("[tunnel]\nmax_connections=-1", "policy.toml:2: tunnel.max_connections must be a whole"),
         ("[network]\nmode='host'", 'policy.toml:2: network.mode must be one of "none", "coord'),
         ("[approval]\nmode='yes'", 'policy.toml:2: approval.mode must be one of "automatic", "man'),
