@@ -1,12 +1,13 @@
-# make demo   the main job: three parties train on their own data (WORKLOAD=torch|numpy)
+# make demo   the main job: three parties train one model, each on its own data (WORKLOAD=torch|numpy)
 # make test   everything, installing what it needs; PYTEST_ARGS are passed on
 # make check  lint, types, import contracts, generated code, dependencies
-# make bench  the measurements, one table (ONLY=start|fanout|idle|latency|logs|flood|points|outputs|recovery|throughput|cli|tunnel for a part,
+# make bench  the measurements, one table (ONLY=start|fanout|idle|latency|logs|flood|points|outputs|recovery|throughput|cli|tunnel|fedavg|flower for a part,
 #             BENCH_ARGS="--write docs/benchmarks.md" to keep it)
 # make chaos  seeded faults over real processes, engines and packets (COUNT=300, or SEEDS=1,1:2 again,
 #             1:2 being seed 2 of the draw's version 1), and the model
 # make fuzz   changed, cut and made-up messages for every call and for agents (COUNT=100000)
 # make proto  sdk/flow_wire from proto/
+# make images what Docker tests need: a Python, and torch, iflearner and Flower with their examples
 # make clean  remove what make made in this folder; images stay with the engine
 
 VENV ?= .venv
@@ -58,7 +59,7 @@ engine:
 	@scripts/ensure_docker.sh || test $$? -eq 3
 
 images: venv engine
-	@$(PYTHON_BIN) scripts/base_image.py || test $$? -eq 3
+	@$(PYTHON_BIN) scripts/framework_images.py || test $$? -eq 3
 
 clean:
 	rm -rf $(VENV) .fedflow build dist .mypy_cache .ruff_cache .pytest_cache \

@@ -159,7 +159,9 @@ def _finish(engine: docker.DockerClient, name: str, old_id: str, started_s: floa
 
 def _packages_name(options: argparse.Namespace) -> str:
     """Files go into an image of their own, so that changing one doesn't move the packages."""
-    return f"{options.name}-packages" if options.copy else options.name
+    if not options.copy:
+        return str(options.name)
+    return str(options.packages_name or f"{options.name}-packages")
 
 
 def _options() -> argparse.Namespace:
@@ -167,6 +169,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--with", dest="packages", nargs="+", default=[], metavar="REQUIREMENT")
     parser.add_argument("--copy", nargs="+", default=[], metavar="SOURCE=TARGET")
     parser.add_argument("--name", help="name:tag of the image made by --with and --copy")
+    parser.add_argument("--packages-name", help="the image below the files: NAME-packages")
     options = parser.parse_args()
     if (options.packages or options.copy) and not options.name:
         parser.error("--with and --copy need a --name")

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DIGITS = ROOT / "examples" / "digits"
+FEDAVG = ROOT / "examples" / "fedavg_digits"
 PACKAGES = {"numpy": ("numpy",), "torch": ("numpy", "torch")}
+# That of torch is shared with whatever else stands on it.
+PACKAGES_IMAGES = {"numpy": "fedflow-numpy:any", "torch": "fedflow-torch:2.13.0"}
 
 
 class SetupError(Exception):
@@ -17,13 +19,17 @@ class SetupError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What the template says, and where each party's own data lie, in the parties' order."""
+    """What the template says, and where each party's own data lie, in the parties' order.
+
+    `program` is the start of every command, `test` where the public test set lies for it.
+    """
 
     workload: str
     runtime: str
     image_url: str
     workdir: str
-    command: tuple[str, ...]
+    program: tuple[str, ...]
+    test: str
     data: tuple[Path, ...]
 
     @property
@@ -42,14 +48,16 @@ def prepare(folder: Path, *, workload: str, runtime: str, parties: int) -> Setup
     """
     if runtime == "auto":
         runtime = "docker" if _engine_answers() else "process"
-    data = _data(folder / "data", parties)
+    folder = folder / "data"
+    data = _data(folder, parties)
     if runtime == "docker":
         return Setup(
             workload=workload,
             runtime=runtime,
-            image_url=_image(workload),
+            image_url=_image(workload, folder / "test.npz"),
             workdir="/app",
-            command=("python3", "train.py", workload),
+            program=("python3", "fedavg.py"),
+            test="/app/test.npz",
             data=data,
         )
     _run("scripts/packages.py", *_requirements(workload))
@@ -58,7 +66,8 @@ def prepare(folder: Path, *, workload: str, runtime: str, parties: int) -> Setup
         runtime=runtime,
         image_url="none",
         workdir="",
-        command=(sys.executable, str(DIGITS / "train.py"), workload),
+        program=(sys.executable, str(FEDAVG / "fedavg.py")),
+        test=str(folder / "test.npz"),
         data=data,
     )
 
@@ -69,16 +78,17 @@ def _engine_answers() -> bool:
 
 
 def _data(folder: Path, parties: int) -> tuple[Path, ...]:
-    shares = _run("examples/digits/split.py", str(folder), str(parties)).split("\n")
+    shares = _run("examples/fedavg_digits/split.py", str(folder), str(parties)).split("\n")
     return tuple(Path(share) for share in shares if share)
 
 
-def _image(workload: str) -> str:
-    name = f"fedflow-digits:{workload}"
+def _image(workload: str, test: Path) -> str:
+    name = f"fedflow-fedavg:{workload}"
     _run(
         "scripts/base_image.py",
         *("--with", *_requirements(workload)),
-        *("--copy", f"{DIGITS / 'train.py'}=/app/train.py"),
+        *("--packages-name", PACKAGES_IMAGES[workload]),
+        *("--copy", f"{FEDAVG / 'fedavg.py'}=/app/fedavg.py", f"{test}=/app/test.npz"),
         *("--name", name),
     )
     return name

@@ -1,4 +1,4 @@
-"""How each party ended, as a table."""
+"""How each party ended, and how good the models became, as tables."""
 
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+COORDINATOR = "coordinator"
 COLOURS = {
     "running": "cyan",
     "succeeded": "green",
@@ -33,6 +34,17 @@ def final_table(
             _number(seconds.get(name, _by_the_site(party)), ".1f"),
             _number(results.get(name, {}).get("accuracy"), ".3f"),
         )
+    return table
+
+
+def rounds_table(rounds: list[dict[str, Any]], alone: dict[str, dict[int, float]]) -> Table:
+    """Return one row per round: the accuracy of the shared model, and of each party's own."""
+    parties = [party for party in sorted(alone) if party != COORDINATOR]
+    table = Table("round", *(f"{party} alone" for party in parties), "together")
+    for each in rounds:
+        number = each["round"]
+        own = (_number(alone[party].get(number), ".3f") for party in parties)
+        table.add_row(str(number), *own, Text(_number(each["accuracy"], ".3f"), style="green"))
     return table
 
 

@@ -26,7 +26,7 @@ from sklearn.datasets import load_digits  # noqa: E402
 
 TEST_DIGITS = 397
 BATCH = 32
-LEARNING_RATE = 0.2
+LEARNING_RATE = 0.05
 PARTIES = 3
 
 
