@@ -25,7 +25,16 @@ PARTIES = 3
 FEDERATED_ROUNDS = 30
 RUNS = 5
 GOAL = 1.10
+PORT = 7200
 _HUB = "hub"
+_BY_NAME = f"{{coordinator}}:{PORT}"
+# Where parties look for their coordinator somebody has to listen; then it becomes the program.
+_LISTENS = f"""
+import os, socket, sys
+there = socket.create_server((os.environ["THERE"], {PORT}))
+there.set_inheritable(True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 _WITHIN_S = 600.0
 
 
@@ -41,9 +50,9 @@ def measure(server: Server, folder: Path) -> list[Row]:
         secure.site(_HUB)
         for number in range(1, PARTIES + 1):
             secure.site(f"party-{number}", "--data", f"digits={digits / f'party-{number}'}")
-        port = free_port()
-        through = _task(secure, digits, "tunnels", f"{{address}}:{port}", f"{{coordinator}}:{port}")
-        direct = _task(secure, digits, "loopback", f"127.0.0.1:{port}", f"127.0.0.1:{port}")
+        through = _task(secure, digits, "tunnels", [], f"{{address}}:{PORT}", _BY_NAME)
+        here = f"127.0.0.1:{free_port()}"
+        direct = _task(secure, digits, "loopback", [sys.executable, "-c", _LISTENS], here, here)
         for number in range(RUNS + 1):
             for task_id, rounds_s in ((through, tunnelled), (direct, plain)):
                 proc.wait_until_quiet()
@@ -75,18 +84,20 @@ def _python(program: Path, *arguments: str) -> None:
         raise BenchError(f"{program.name} failed: {done.stderr[-2000:]}")
 
 
-def _task(secure: SecureServer, digits: Path, name: str, listens: str, dials: str) -> str:
+def _task(  # noqa: PLR0917 - what is run first, and who listens and dials where
+    secure: SecureServer, digits: Path, name: str, first: list[str], listens: str, dials: str
+) -> str:
     program, test = str(EXAMPLE / "fedavg.py"), str(digits / "test.npz")
-    port = int(listens.rpartition(":")[2])
     template = secure.sdk.template.create(
         name,
         "none:1",
         "/",
         [sys.executable, program, "party", dials, test, "torch"],
         coordinator={
-            "command": [sys.executable, program, "aggregator", listens, test],
-            "ports": [port],
+            "command": [*first, sys.executable, program, "aggregator", listens, test],
+            "ports": [PORT],
             "party": _HUB,
+            "env": {"THERE": "{address}"},
             "ends": "by_itself",
         },
     )
