@@ -258,39 +258,6 @@ def test_a_task_remark_that_is_none_stays_none_on_the_wire(sdk, stored):
     assert empty.HasField("remark")
 
 
-def test_everything_a_template_may_say_arrives(sdk, stored):
-    answer = sdk.template.create(
-        "template_01",
-        "image:1",
-        "/work",
-        ("python", "run.py"),
-        "remark",
-        ["lr=0.1"],
-        resources={
-            "cpus": 1.5,
-            "memory_bytes": 2**40,
-            "pids": 100,
-            "shm_bytes": 2**26,
-            "gpus": {"device_ids": ["0", "3"], "capabilities": ["gpu", "utility"]},
-        },
-        env={"LR": "0.1"},
-        mounts=[{"data_name": "scans", "target": "/scans"}],
-        user="1000:1000",
-        network="bridge",
-        start_deadline_s=1,
-        prepare_deadline_s=2,
-        stop_grace_s=0,
-    )
-    assert answer == {"ret_code": 0, "ret_msg": "success", "data": {"template_id": TEMPLATE_ID}}
-    spec = stored.asked(methods.CREATE_TEMPLATE)[0].spec
-    assert list(spec.command) == ["python", "run.py"]
-    assert spec.resources.memory_bytes == 2**40
-    assert list(spec.resources.gpus.device_ids) == ["0", "3"]
-    assert dict(spec.env) == {"LR": "0.1"}
-    assert spec.network == templates_pb2.NETWORK_BRIDGE
-    assert (spec.start_deadline_s, spec.prepare_deadline_s, spec.stop_grace_s) == (1, 2, 0)
-
-
 def test_a_start_without_parameters_means_the_original_s_defaults(sdk, stored):
     assert sdk.task.start(TASK_ID) == {"ret_code": 0, "ret_msg": "success"}
     request = stored.asked(methods.START_TASK)[0]
