@@ -1,7 +1,7 @@
 # make demo   the main job: three parties train one model, each on its own data (WORKLOAD=torch|numpy)
 # make test   everything, installing what it needs; PYTEST_ARGS are passed on
 # make check  lint, types, import contracts, generated code, dependencies
-# make bench  the measurements, one table (ONLY=start|fanout|idle|latency|logs|flood|points|outputs|recovery|throughput|cli|tunnel for a part,
+# make bench  the measurements, one table (ONLY=start|fanout|idle|latency|logs|flood|points|outputs|recovery|throughput|cli|tunnel|fedavg|flower for a part,
 #             BENCH_ARGS="--write docs/benchmarks.md" to keep it)
 # make chaos  seeded faults over real processes, engines and packets (COUNT=300, or SEEDS=1,1:2 again,
 #             1:2 being seed 2 of the draw's version 1), and the model

@@ -11,7 +11,9 @@ from pathlib import Path
 from bench import (
     cli,
     fanout,
+    fedavg,
     flood,
+    flower,
     idle,
     latency,
     logs,
@@ -39,6 +41,8 @@ PARTS: dict[str, Callable[[Server, Path], list[table.Row]]] = {
     "throughput": throughput.measure,
     "cli": cli.measure,
     "tunnel": tunnel.measure,
+    "fedavg": fedavg.measure,
+    "flower": flower.measure,
 }
 
 

@@ -26,8 +26,8 @@ class SecureServer:
         """Where it keeps what it keeps."""
         return self.place / "state"
 
-    def site(self, party: str) -> Child:
-        """Enrol a party and start its agent, with the process runtime."""
+    def site(self, party: str, *more: str) -> Child:
+        """Enrol a party and start its agent, with the process runtime and `more` options."""
         enrolment = self.sdk.party.add(party)["data"]["enrolment_token"]
         state_dir, ready = self.place / party, self.place / f"{party}.json"
         _run(
@@ -44,7 +44,7 @@ class SecureServer:
             given=enrolment,
         )
         arguments = [*fedflow(), "agent", "--state-dir", str(state_dir), "--runtime", "process"]
-        arguments += ["--on-exit", "stop", "--ready-file", str(ready)]
+        arguments += ["--on-exit", "stop", "--ready-file", str(ready), *more]
         agent = child(self.stack, f"agent-{party}", arguments, self.place)
         agent.ready(ready)
         return agent

@@ -49,6 +49,8 @@ def open_material(settings: ServerSettings) -> Material:
             authority=read_authority(pki),
             known_by_pem=known_by_pem,
             known_by_der=_first_der(known_by_pem),
+            # Parties know each other by it.
+            signed_by_pem=b"" if known_by_pem == party_ca_pem else party_ca_pem,
             certificate_days=settings.party_certificate_days,
             now=utc_now,
         ),

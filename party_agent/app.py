@@ -20,7 +20,7 @@ from party_agent.contact import Contact
 from party_agent.control import Control
 from party_agent.gpus import GpuInventory
 from party_agent.identity.doors import door_of
-from party_agent.identity.renewal import Renewal
+from party_agent.identity.renewal import renewal_of
 from party_agent.inventory import inventory_of
 from party_agent.link import Link
 from party_agent.logs_out.pusher import LogPusher
@@ -46,7 +46,6 @@ from party_agent.telemetry.observed import (
     ObservedTunnels,
 )
 from party_agent.telemetry.telemetry import AgentTelemetry
-from party_agent.tunnel.opening import Opener
 from party_agent.tunnel.parts import tunnels_of
 from party_agent.units import Units
 
@@ -108,14 +107,9 @@ class Agent:
         more = (lambda _: {}) if taking is None else taking.routes
         api = ObservedApiHost(metrics, api_dir, clock.now, more=more)
         spools = spools_of(settings, partial(ObservedSpools, metrics))
-        opener = Opener()
+        watch = ObservedTunnels(metrics, self._audit)
         self._tunnels = tunnels_of(
-            settings,
-            runtime=runtime,
-            policy=policy,
-            opener=opener,
-            clock=clock,
-            watch=ObservedTunnels(metrics, self._audit),
+            settings, runtime=runtime, policy=policy, clock=clock, watch=watch
         )
         telemetry.follow(state_dir, spools, len(gpus.ids))
         self.units = Units(
@@ -170,7 +164,7 @@ class Agent:
             max_backoff_s=settings.max_backoff_s,
             streams=(
                 MetricPush(federated_id=settings.party, host=api, clock=clock).run,
-                opener.run,
+                self._tunnels.stream,
             ),
             offered=self._tunnels.offer,
         )
@@ -185,16 +179,8 @@ class Agent:
             clock=clock,
             random=random,
         )
-        self._renewal = (
-            None
-            if settings.insecure or state_dir is None
-            else Renewal(
-                state_dir,
-                target=settings.server,
-                clock=clock,
-                random=random,
-                on_renewed=self._link.dial_anew,
-            )
+        self._renewal = renewal_of(
+            settings, clock=clock, random=random, on_renewed=self._link.dial_anew
         )
 
     @property
@@ -309,11 +295,5 @@ class Agent:
         await self.connected.wait()
         path = self._settings.ready_file
         if path is not None:
-            write_ready_file(
-                path,
-                {
-                    "party": self._settings.party,
-                    "server": self._settings.server,
-                    "runtime": self._runtime.name,
-                },
-            )
+            said = {"party": self._settings.party, "server": self._settings.server}
+            write_ready_file(path, {**said, "runtime": self._runtime.name})

@@ -26,7 +26,7 @@ from party_agent.runtime.port import (
     Workload,
 )
 from party_agent.tunnel import members
-from party_agent.tunnel.port import Tunnels
+from party_agent.tunnel.port import NoTunnels, Tunnels
 from party_agent.unit import StopStage, Unit
 
 FIRST_RETRY_S = 1.0
@@ -50,10 +50,10 @@ class Controller:
         make_workload: Callable[[Unit], Awaitable[Workload]],
         now: Callable[[], datetime],
         gate: Gate,
-        tunnels: Tunnels,
+        tunnels: Tunnels | None = None,
     ) -> None:
         self._runtime = runtime
-        self._tunnels = tunnels
+        self._tunnels = tunnels or NoTunnels()
         self._gate = gate
         self._make_workload = make_workload
         self._now = now

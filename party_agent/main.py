@@ -1,6 +1,7 @@
 """One agent as a process: log, runtime, signals, exit code."""
 
 import asyncio
+import resource
 import signal
 
 import structlog
@@ -20,6 +21,7 @@ from party_agent.tunnel.direct import DirectUnusable
 from party_agent.version import version
 
 EXIT_FAILED = 1
+_MANY_FILES = 65_536
 
 log = structlog.get_logger()
 
@@ -27,6 +29,7 @@ log = structlog.get_logger()
 def run(settings: AgentSettings) -> int:
     """Run the agent until SIGTERM or SIGINT; return the process's exit code."""
     with logs.configured(level=settings.log_level, as_json=settings.log_json) as writer:
+        _allow_many_files()
         try:
             asyncio.run(_run(settings))
         except PolicyInvalid as error:
@@ -48,6 +51,14 @@ def run(settings: AgentSettings) -> int:
             # Told to end before it served, or a second time: nobody wants to wait any longer.
             return EXIT_FAILED
     return 0
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit on open files: a few hundred tunnels would reach it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, _MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _run(settings: AgentSettings) -> None:

@@ -5,8 +5,7 @@ is: that is what lets a restarted agent go on where this one was killed.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -15,20 +14,12 @@ from flow_contract.coordination import Traffic
 from flow_contract.lifecycle import Desired, PartyRunState
 from flow_contract.reasons import Reason
 from party_agent import endings, limits, start_order
-from party_agent.clock import Clock
-from party_agent.contact import Contact
-from party_agent.controller import Controller, retry_delay_s
-from party_agent.gate import Gate
-from party_agent.gpus import GpuAllocator
-from party_agent.journal import Journal
-from party_agent.policy.rules import Rules
+from party_agent.controller import retry_delay_s
 from party_agent.policy.site import names_data
-from party_agent.reporter import Reporter
 from party_agent.tasks import first_of
-from party_agent.tunnel.port import Tunnels
 from party_agent.unit import SelfReport, StopStage, Unit, report_of, with_desired
+from party_agent.unit_tools import Tools
 from party_agent.words import Words
-from party_agent.workload_api.host import ApiHost
 
 # Exits are told by the runtime; this catches one that was not.
 CHECK_RUNNING_S = 60.0
@@ -40,23 +31,6 @@ PROGRESS_EVERY_S = 1.0
 _REPORTING = (PartyRunState.PREPARED, PartyRunState.LAUNCHING, PartyRunState.RUNNING)
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tools:
-    """What the loops of one agent share. `gpus_freed` is told when a unit gave its GPUs up."""
-
-    controller: Controller
-    journal: Journal
-    reporter: Reporter
-    gpus: GpuAllocator
-    clock: Clock
-    contact: Contact
-    rules: Callable[[], Rules]
-    gate: Gate
-    api: ApiHost
-    tunnels: Tunnels
-    gpus_freed: Callable[[], None]
 
 
 class UnitLoop:
@@ -174,15 +148,12 @@ class UnitLoop:
 
     def _patience_s(self) -> float | None:
         """Return how long the unit may go on to wait, None for any time."""
-        left = (
-            self._tools.gate.left_s(self.unit),
-            start_order.left_s(self.unit, self._tools.clock.now()),
-        )
+        starts_in_s = start_order.left_s(self.unit, self._tools.clock.now())
+        left = (self._tools.gate.left_s(self.unit), starts_in_s)
         return min((left_s for left_s in left if left_s is not None), default=None)
 
     def _take_traffic(self, counted: tuple[Traffic, ...] | None) -> None:
-        if counted is not None:
-            self.unit = replace(self.unit, traffic=counted)
+        self.unit = self.unit if counted is None else replace(self.unit, traffic=counted)
 
     async def _take_progress(self) -> None:
         if self.unit.is_to_stop and self.unit.stop_stage is StopStage.NONE:

@@ -29,7 +29,8 @@ from party_agent.strays import Strays
 from party_agent.tasks import OwnedTasks
 from party_agent.tunnel.port import NoTunnels, Tunnels
 from party_agent.unit import Unit, new_unit, report_of
-from party_agent.unit_loop import Tools, UnitLoop
+from party_agent.unit_loop import UnitLoop
+from party_agent.unit_tools import Tools
 from party_agent.unreadable import Unreadable, refused_unit
 from party_agent.workload_api.host import ApiHost
 
@@ -84,14 +85,12 @@ class Units:
         )
         self.approvals = Approvals(journal, now=clock.now, answered=self._wake)
         gate = Gate(rules=lambda: self._admission.rules, approvals=self.approvals, now=clock.now)
+        make_workload = self._admission.workload_of
+        controller = Controller(
+            runtime=runtime, make_workload=make_workload, now=clock.now, gate=gate, tunnels=tunnels
+        )
         self._tools = Tools(
-            controller=Controller(
-                runtime=runtime,
-                make_workload=self._admission.workload_of,
-                now=clock.now,
-                gate=gate,
-                tunnels=tunnels,
-            ),
+            controller=controller,
             journal=journal,
             reporter=reporter,
             gpus=self._gpus,
@@ -104,11 +103,10 @@ class Units:
             gpus_freed=self._serve_gpus,
         )
         self._loops: dict[str, UnitLoop] = {}
-        self._tasks = OwnedTasks()
         self._ended: dict[str, None] = {}
-        self._strays = Strays(
-            runtime=runtime, clock=clock, known=lambda: self._loops, own=self._tasks.own
-        )
+        self._tasks = OwnedTasks()
+        known, own = (lambda: self._loops), self._tasks.own
+        self._strays = Strays(runtime=runtime, clock=clock, known=known, own=own)
         self._is_stopping = self._is_draining = False
         contact.on_loss(self._wake_all)
 
@@ -161,7 +159,6 @@ class Units:
         """
         if self._is_stopping:
             return
-        unreadable = list(unreadable)
         by_order = sorted(assignments, key=lambda assignment: assignment.spec.order)
         for assignment in by_order:
             loop = self._loops.get(assignment.spec.party_run_id)
@@ -176,19 +173,18 @@ class Units:
                 self._turn_away(assignment)
             else:
                 self._add(self._admit(new_unit(assignment, self._clock.now())))
+        named = {assignment.spec.party_run_id for assignment in by_order}
         for problem in unreadable:
             self._refuse(problem)
+            named.add(problem.party_run_id)
         self._serve_gpus()
-        named = {assignment.spec.party_run_id for assignment in by_order}
-        named |= {problem.party_run_id for problem in unreadable}
         if complete:
             self._end_unnamed(named)
 
     def acknowledge(self, party_run_id: str, sequence: int) -> None:
         """Take the server's word that it has stored the report."""
         self._reporter.acknowledge(party_run_id, sequence)
-        loop = self._loops.get(party_run_id)
-        if loop is not None:
+        if loop := self._loops.get(party_run_id):
             loop.acknowledge(sequence)
 
     def drain(self) -> None:
@@ -235,25 +231,22 @@ class Units:
         """Return the unit with a place in the queue for GPUs, or refused."""
         if unit.status.state is not PartyRunState.PENDING or unit.desired is Desired.STOPPED:
             return unit
-        request = unit.spec.resources.gpus
         try:
             self._admission.check(unit)
-            if request is not None and request.size:
+            if (request := unit.spec.resources.gpus) and request.size:
                 self._gpus.enqueue(unit.party_run_id, unit.spec.order, request)
         except RuntimeRefused as refusal:
             return endings.refused(unit, refusal, self._clock.now())
         return unit
 
     def _turn_away(self, assignment: Assignment) -> None:
-        now = self._clock.now()
-        reason = Reason.PARTY_DRAINING
-        self._add(endings.refused(new_unit(assignment, now), RuntimeRefused(reason, ""), now))
+        now, refusal = self._clock.now(), RuntimeRefused(Reason.PARTY_DRAINING, "")
+        self._add(endings.refused(new_unit(assignment, now), refusal, now))
 
     def _refuse(self, problem: Unreadable) -> None:
         log.error("assignment_unreadable", party_run_id=problem.party_run_id, why=problem.message)
-        if problem.party_run_id in self._loops or problem.party_run_id in self._ended:
-            return
-        self._add(refused_unit(problem, self._clock.now()))
+        if problem.party_run_id not in {*self._loops, *self._ended}:
+            self._add(refused_unit(problem, self._clock.now()))
 
     def _add(self, unit: Unit, *, journaled: Unit | None = None) -> None:
         loop = UnitLoop(unit, self._tools, journaled=journaled)
@@ -273,8 +266,8 @@ class Units:
         # Who still waits is woken too: its sentence says how many are free.
         waiting = self._gpus.waiting()
         self._gpus.grant()
-        for party_run_id in waiting:
-            self._wake(party_run_id)
+        for each in waiting:
+            self._wake(each)
 
     def _end_unnamed(self, named: set[str]) -> None:
         for party_run_id, loop in self._loops.items():
@@ -299,8 +292,8 @@ class Units:
             self._wake_all()
 
     def _wake(self, party_run_id: str) -> None:
-        if party_run_id in self._loops:
-            self._loops[party_run_id].wake()
+        if loop := self._loops.get(party_run_id):
+            loop.wake()
 
     def _wake_all(self) -> None:
         for loop in self._loops.values():

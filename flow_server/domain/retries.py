@@ -17,7 +17,7 @@ WORKLOAD: frozenset[Reason] = frozenset(
 )
 
 # Ended because of somebody else, so these say nothing about why the run failed.
-_NOT_OF_ITSELF = frozenset(
+NOT_OF_ITSELF = frozenset(
     {
         Reason.START_ROLLED_BACK,
         Reason.STOPPED_BY_USER,
@@ -53,7 +53,7 @@ def retry_after_s(
     bad = [
         end
         for end in ends
-        if end.state is not PartyRunState.SUCCEEDED and end.reason not in _NOT_OF_ITSELF
+        if end.state is not PartyRunState.SUCCEEDED and end.reason not in NOT_OF_ITSELF
     ]
     if coordination is Coordination.DECIDES:
         bad = [end for end in bad if end.role is RunRole.COORDINATOR] or bad

@@ -21,9 +21,12 @@ log = structlog.get_logger()
 
 _CONNECT = "/fedflow.v1.AgentService/Connect"
 _ENROL = "/fedflow.v1.EnrolmentService/Enrol"
+_OPEN_TUNNEL = "/fedflow.v1.TunnelService/Open"
 _HEADER = "authorization"
 # One connection, the next one while the server has not seen the first one's end, and a renewal.
 _CALLS_PER_PARTY = 8
+# Apart from those: a workload may dial hundreds of times at once, and holds up nothing else so.
+_OPENING_PER_PARTY = 1000
 # Of refusals: a flood is not to fill the log.
 _LOGGED = Rate(per_s=1, burst=10)
 
@@ -69,6 +72,7 @@ class Counter:
             None if limits.calls_per_address is None else Places(limits.calls_per_address)
         )
         self._of_parties = Places(_CALLS_PER_PARTY) if limits.connects_per_party else None
+        self._opening = Places(_OPENING_PER_PARTY) if limits.connects_per_party else None
         self._logged = Buckets(_LOGGED)
 
     @contextmanager
@@ -80,7 +84,7 @@ class Counter:
         """
         try:
             self._count(method, visitor)
-            place = self._enter(visitor)
+            place = self._enter(method, visitor)
         except Exhausted as error:
             self._note(method, visitor, error)
             raise
@@ -109,10 +113,13 @@ class Counter:
             # Also for a right token, or the answer would tell it from a wrong one.
             _refuse(self._wrong.wait_s(visitor.address, now_s), "wrong tokens from this address")
 
-    def _enter(self, visitor: Visitor) -> tuple[Places, str] | None:
-        places, key = (
-            (self._of_parties, visitor.party) if visitor.party else (self._at_once, visitor.address)
-        )
+    def _enter(self, method: str, visitor: Visitor) -> tuple[Places, str] | None:
+        if not visitor.party:
+            places, key = self._at_once, visitor.address
+        elif method == _OPEN_TUNNEL:
+            places, key = self._opening, visitor.party
+        else:
+            places, key = self._of_parties, visitor.party
         if places is None:
             return None
         if not places.enter(key):

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import structlog
@@ -22,7 +23,6 @@ log = structlog.get_logger()
 _BACKLOG = 1024
 _BEAT_S = 1.0
 _HANGS_AFTER_S = 15.0
-_STOPS_WITHIN_S = 5.0
 
 
 class Relay:
@@ -78,7 +78,7 @@ class Relay:
         """Serve until cancelled; then all tunnels break.
 
         Raises:
-            RuntimeError: the thread ended by itself.
+            Exception: the thread ended by itself, of this; RuntimeError without a reason.
         """
         thread = self._thread = _Thread(self._listening, self._tickets, self._limits, self.counts)
         try:
@@ -102,30 +102,28 @@ class _Thread:
         self._limits = limits
         self._counts = counts
         self._beat_s = time.monotonic()
-        self._error: BaseException | None = None
         self._lock = threading.Lock()
         self._is_to_stop = False
         self._serving: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
-        self._thread = threading.Thread(target=self._work, name="relay", daemon=True)
-        self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._end: Future[None] | None = None
 
     @property
     def is_well(self) -> bool:
         """Whether it was alive a moment ago."""
-        return self._thread.is_alive() and time.monotonic() - self._beat_s < _HANGS_AFTER_S
+        is_alive = self._end is not None and not self._end.done()
+        return is_alive and time.monotonic() - self._beat_s < _HANGS_AFTER_S
 
     async def run(self) -> NoReturn:
         """Run the thread until it ends, or until cancelled. See `Relay.run`."""
-        ended = asyncio.Event()
-        self._waiter = asyncio.get_running_loop(), ended
-        self._thread.start()
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+        self._end = executor.submit(self._work)
         try:
-            await ended.wait()
+            await asyncio.wrap_future(self._end)
         finally:
             self._stop()
             # Some milliseconds: it waits for nobody.
-            self._thread.join(_STOPS_WITHIN_S)
-        raise RuntimeError(f"the relay's thread ended: {self._error!r}") from self._error
+            executor.shutdown()
+        raise RuntimeError("the relay's thread ended without being asked")
 
     def _stop(self) -> None:
         with self._lock:
@@ -135,23 +133,15 @@ class _Thread:
                 loop.call_soon_threadsafe(task.cancel)
 
     def _work(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve())
-        except asyncio.CancelledError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - told to who waits for the thread
-            self._error = error
-        finally:
-            assert self._waiter is not None  # noqa: S101 - for the type checker: set before start
-            loop, ended = self._waiter
-            # A loop that is closed has nobody who waits.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(ended.set)
+        with (
+            contextlib.suppress(asyncio.CancelledError),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - the same: a coroutine has its task
+        assert task is not None  # noqa: S101 - for the type checker: a coroutine has its task
         beating = asyncio.create_task(self._beat())
         with self._lock:
             if self._is_to_stop:

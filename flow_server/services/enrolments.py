@@ -51,7 +51,8 @@ class Identities:
     """What a replica signs with, and what it tells those who enrol.
 
     `authority` is None where no signing key is kept. `known_by_pem` is the CA by which clients
-    know the server, `known_by_der` the same in the form that a token carries.
+    know the server, `known_by_der` the same in the form that a token carries. `signed_by_pem`
+    stands behind each certificate: who signs parties, where that is somebody else.
     """
 
     authority: Authority | None
@@ -59,6 +60,7 @@ class Identities:
     known_by_der: bytes
     certificate_days: float
     now: Callable[[], datetime]
+    signed_by_pem: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +272,7 @@ async def _sign(
 def _issued(identities: Identities, certificate: Certificate) -> Issued:
     return Issued(
         federated_id=certificate.federated_id,
-        certificate_pem=certificate.certificate_pem.encode(),
+        certificate_pem=certificate.certificate_pem.encode() + identities.signed_by_pem,
         ca_pem=identities.known_by_pem,
     )
 

@@ -17,6 +17,8 @@ from flow_server.storage.database import Connection
 from flow_server.storage.run_moves import Move
 from flow_server.storage.runs import LockedRun
 
+_FAILED_ALREADY = frozenset({Reason.START_ROLLED_BACK, Reason.PEER_FAILED})
+
 
 async def settle(
     connection: Connection,
@@ -61,7 +63,8 @@ async def _retry_after_s(connection: Connection, run: LockedRun) -> float | None
 
 
 async def _message(connection: Connection, run: LockedRun, facts: RunFacts) -> str:
-    if facts.status is RunStatus.FAILED or facts.cause is Reason.START_ROLLED_BACK:
+    # Who is to blame is known before the others have ended.
+    if facts.status is RunStatus.FAILED or facts.cause in _FAILED_ALREADY:
         return await party_runs.culprit(connection, run.run_id, facts.coordination)
     if facts.status is RunStatus.CANCELLED:
         return stop_message(await losses.given_up(connection, run.run_id))

@@ -14,6 +14,7 @@ from flow_contract.reasons import known
 from flow_contract.runs import PartyRun
 from flow_server.domain.coordination import Coordination
 from flow_server.domain.fold import Tally
+from flow_server.domain.retries import NOT_OF_ITSELF
 from flow_server.storage.database import Connection
 from flow_server.storage.documents import to_peer_progress, to_traffic
 from flow_server.storage.statements import Statement
@@ -52,8 +53,8 @@ _CULPRIT = text(
     ORDER BY (state = 'stopped'), rank LIMIT 1
     """
 )
-# Where one's failure brings down others: the first that was heard of, but the coordinator where
-# that alone decides.
+# Where one's failure brings down others: the first of which one was heard that ended by itself,
+# but the coordinator where that alone decides.
 _FIRST_CULPRIT = text(
     """
     SELECT federated_id, role, state, message
@@ -62,7 +63,8 @@ _FIRST_CULPRIT = text(
       WHERE run_id = :run_id AND side = 'state' GROUP BY party_run_id
     ) AS told USING (party_run_id)
     WHERE run_id = :run_id AND state IN ('failed', 'refused', 'stopped')
-    ORDER BY (state = 'stopped'), (:coordinator_decides AND role = 'party'), ended LIMIT 1
+    ORDER BY reason = ANY(CAST(:because_of_others AS text[])),
+             (:coordinator_decides AND role = 'party'), ended LIMIT 1
     """
 )
 
@@ -98,6 +100,7 @@ async def culprit(connection: Connection, run_id: str, coordination: Coordinatio
     if coordination is not Coordination.NONE:
         statement = _FIRST_CULPRIT
         values["coordinator_decides"] = coordination is Coordination.DECIDES
+        values["because_of_others"] = sorted(NOT_OF_ITSELF)
     row = (await connection.execute(statement, values)).one_or_none()
     if row is None:
         return ""

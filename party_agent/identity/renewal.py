@@ -21,6 +21,7 @@ from party_agent.identity.keys import (
     make_key,
     make_request,
 )
+from party_agent.settings import AgentSettings
 
 # Of a certificate's life on this machine. The rest is for a server that is away.
 RENEW_AT = 2 / 3
@@ -59,6 +60,25 @@ def retry_s(delay_s: float, *, not_after: datetime, now: datetime) -> float:
     """Return the back-off's delay, or less: several attempts must fit into what is left."""
     left_s = max(0.0, (not_after - now).total_seconds())
     return max(1.0, min(delay_s, left_s / 5))
+
+
+def renewal_of(
+    settings: AgentSettings,
+    *,
+    clock: Clock,
+    random: Callable[[], float],
+    on_renewed: Callable[[], None],
+) -> "Renewal | None":
+    """Return what keeps the settings' certificate good, None where there is none."""
+    if settings.insecure or settings.state_dir is None:
+        return None
+    return Renewal(
+        settings.state_dir,
+        target=settings.server,
+        clock=clock,
+        random=random,
+        on_renewed=on_renewed,
+    )
 
 
 class Renewal:

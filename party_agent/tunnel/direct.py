@@ -16,6 +16,7 @@ from party_agent.tunnel.joining import NotJoined, admit, tune
 ADMIT_S = 10.0
 # Who dials and says nothing takes nobody else's place for longer than that.
 MAX_STRANGERS = 256
+_BREATH_S = 0.1
 
 log = structlog.get_logger()
 
@@ -25,11 +26,10 @@ class DirectUnusable(Exception):
 
 
 class DirectListener:
-    """Listens at one address, and hands each wire to who expects it. Of one loop."""
+    """Listens at one address, and hands each wire to who expects it. Of one loop, and its end."""
 
     def __init__(self) -> None:
         self._awaited: dict[bytes, tuple[Ticket, asyncio.Future[socket.socket]]] = {}
-        self._listening: socket.socket | None = None
         self._strangers: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
 
@@ -47,7 +47,6 @@ class DirectListener:
         except OSError as error:
             raise DirectUnusable(f"[tunnel] listen = {address!r}: {error}") from error
         listening.setblocking(False)  # noqa: FBT003  the socket's own signature
-        self._listening = listening
         self._accepting = asyncio.get_running_loop().create_task(self._accept(listening))
         return int(listening.getsockname()[1])
 
@@ -57,37 +56,29 @@ class DirectListener:
         self._awaited[ticket.tunnel_id] = ticket, future
         try:
             return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                future.result().close()
+            raise
         finally:
             self._awaited.pop(ticket.tunnel_id, None)
-            if future.done() and not future.cancelled() and asyncio.current_task().cancelling():  # type: ignore[union-attr]
-                future.result().close()
-
-    async def aclose(self) -> None:
-        """Listen no longer. May be called twice."""
-        tasks = [*self._strangers, *([self._accepting] if self._accepting else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
 
     async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                wire, _ = await loop.sock_accept(listening)
-            except OSError as error:
-                # Too many open files, or a connection that was gone before it was taken.
-                log.warning("direct_connection_not_taken", why=str(error))
-                await asyncio.sleep(0.1)
-                continue
-            if len(self._strangers) >= MAX_STRANGERS:
-                wire.close()
-                continue
-            task = loop.create_task(self._admit(wire))
-            self._strangers.add(task)
-            task.add_done_callback(self._strangers.discard)
+        with listening:
+            while True:
+                try:
+                    wire, _ = await asyncio.get_running_loop().sock_accept(listening)
+                except OSError as error:
+                    # Too many open files, or a connection that was gone before it was taken.
+                    log.warning("direct_connection_not_taken", why=str(error))
+                    await asyncio.sleep(_BREATH_S)
+                    continue
+                if len(self._strangers) >= MAX_STRANGERS:
+                    wire.close()
+                    continue
+                task = asyncio.create_task(self._admit(wire))
+                self._strangers.add(task)
+                task.add_done_callback(self._strangers.discard)
 
     async def _admit(self, wire: socket.socket) -> None:
         try:

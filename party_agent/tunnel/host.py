@@ -45,7 +45,8 @@ class TunnelHost:
 
     `most` is how many connections each may have, where the site's rules say nothing less. `known`
     says which party runs are held; `changed` is called with one whose counts have grown, or whose
-    coordinator was reached, or whose sockets were lost.
+    coordinator was reached, or whose sockets were lost. `stream` is to run over each session's
+    connection: by it the server is asked for tunnels.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TunnelHost:
         most: int,
         watch: TunnelWatch,
     ) -> None:
+        self.stream = opener.run
         self._runtime = runtime
         self._thread = thread
         self._ends = ends

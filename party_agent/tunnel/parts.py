@@ -30,11 +30,11 @@ def tunnels_of(
     *,
     runtime: Runtime,
     policy: HasRules,
-    opener: Opener,
     clock: Clock,
     watch: TunnelWatch,
 ) -> TunnelHost:
     """Return the tunnels that the settings make; nothing of them has begun."""
+    opener = Opener()
     state_dir = settings.state_dir
     is_plain = settings.insecure or state_dir is None
     meeting = Meeting(

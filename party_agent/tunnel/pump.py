@@ -63,6 +63,7 @@ class Pump:
         self._early = early
         self._unframer = Unframer()
         self._loop = asyncio.get_running_loop()
+        self._how: Ended | None = None
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
         # What a full socket would not take yet.
         self._to_wire: memoryview | None = None
@@ -95,7 +96,7 @@ class Pump:
     def linger(self, idle_s: float) -> None:
         """Go on only as long as something moves at least every `idle_s`: nobody is behind it."""
         self._idle_s = min(self._idle_s, idle_s)
-        if not self._ended.done():
+        if self._how is None:
             self._idle_timer.cancel()
             self._look_idle()
 
@@ -174,7 +175,7 @@ class Pump:
 
     def _send_plain(self, piece: memoryview) -> None:
         sent = 0
-        if not self._to_plain and not self._ended.done():
+        if not self._to_plain and self._how is None:
             try:
                 sent = self._plain.send(piece)
             except (BlockingIOError, InterruptedError):
@@ -210,7 +211,7 @@ class Pump:
                 self._plain.shutdown(socket.SHUT_WR)
 
     def _guard(self, action: Callable[..., None], *args: memoryview) -> None:
-        if self._ended.done():
+        if self._how is not None:
             return
         try:
             action(*args)
@@ -234,7 +235,7 @@ class Pump:
             self._loop.call_later(min(wait_s, _LOOK_AT_RATE_S), self._let_go, way)
 
     def _let_go(self, way: int) -> None:
-        if self._ended.done():
+        if self._how is not None:
             return
         wait_s = self._valves[way].wait_s(self._loop.time())
         if wait_s > 0:
@@ -252,7 +253,7 @@ class Pump:
 
     def _watch(self) -> None:
         """Look out for what can be done next, and for nothing else."""
-        if self._ended.done():
+        if self._how is not None:
             return
         if self._is_over() and self._unframer.has_ended:
             self._end(Ended.DONE)
@@ -265,9 +266,11 @@ class Pump:
         self._wire_interest.want(read=not (self._to_plain or self._held[_IN]), write=must_flush)
 
     def _end(self, how: Ended) -> None:
-        if self._ended.done():
+        if self._how is not None:
             return
-        self._ended.set_result(how)
+        self._how = how
+        if not self._ended.done():
+            self._ended.set_result(how)
         self._plain_interest.close()
         self._wire_interest.close()
         if how is not Ended.DONE:

@@ -1,7 +1,7 @@
 """What calls return: contract types as the documented dictionaries, keys in documented order.
 
-What goes beyond the original stands last, and in a template only where it was set, so that
-an ordinary template looks exactly as documented.
+What goes beyond the original stands last, and in templates and tasks only where it was set, so
+that ordinary ones look exactly as documented.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,11 @@ def template(stored: Template) -> dict[str, Any]:
 
 
 def task(stored: Task) -> dict[str, Any]:
-    """Return a task as get and list show it; how many epochs its run has is not in it."""
+    """Return a task as get and list show it; how many epochs its run has is not in it.
+
+    `coordinator` stands beside `party_status` where the latest run has one.
+    """
+    shared = coordinator(stored.party_runs or ())
     return {
         "create_time": rfc822(stored.create_time),
         "federate_data": [
@@ -58,7 +62,7 @@ def task(stored: Task) -> dict[str, Any]:
         "status": None if stored.status is None else str(stored.status),
         "task_id": stored.task_id,
         "template_id": stored.spec.template_id,
-        "coordinator": coordinator(stored.party_runs or ()),
+        **({} if shared is None else {"coordinator": shared}),
     }
 
 

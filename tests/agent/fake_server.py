@@ -43,6 +43,7 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         )
         agents_pb2_grpc.add_AgentServiceServicer_to_server(self, self._server)
         metrics_pb2_grpc.add_MetricServiceServicer_to_server(self.metrics, self._server)
+        self.serve_also(self._server)
         port = (
             self._server.add_insecure_port(address)
             if credentials is None
@@ -51,6 +52,9 @@ class FakeServer(agents_pb2_grpc.AgentServiceServicer):
         await self._server.start()
         self.address = f"127.0.0.1:{port}"
         return self
+
+    def serve_also(self, server):
+        """For who speaks more of the agents' protocol."""
 
     async def stop(self):
         if self._server is not None:

@@ -7,7 +7,7 @@ import pytest
 from flow_contract.coordination import RunRole
 from flow_contract.reasons import Reason
 from flow_contract.templates import Network
-from party_agent.policy.rules import CommandRules, Rules, quick_rules
+from party_agent.policy.rules import CommandRules, NetworkMode, Rules, quick_rules
 from party_agent.policy.site import Site
 from party_agent.runtime.port import Bind, RuntimeRefused
 from party_agent.workload import environment, make_output, make_workload
@@ -110,7 +110,8 @@ def test_a_coordinator_is_told_that_it_is_one_and_knows_its_neighbours():
     spec = make_spec(
         role=RunRole.COORDINATOR, rank=2, coordinator_ports=(9000,), parties=("a-a", "b-b")
     )
-    workload = make_workload(spec, Site(), (), None)
+    site = Site(rules=Rules(network=NetworkMode.COORDINATOR))
+    workload = make_workload(spec, site, (), None)
     assert workload.env["FEDFLOW_ROLE"] == "coordinator"
     assert workload.env["FEDFLOW_RANK"] == workload.env["FEDFLOW_WORLD_SIZE"] == "2"
     assert workload.own_name == "coordinator"

@@ -9,6 +9,9 @@ from typing import Self
 
 RANK = {"pending": 0, "preparing": 1, "prepared": 2, "launching": 3, "running": 4}
 FINAL = ("succeeded", "failed", "stopped", "refused")
+COORDINATOR = "coordinator"
+COORDINATED = ("after_parties", "by_itself", "decides")
+KINDS = ("none", "mesh", *COORDINATED)
 
 
 @dataclass(kw_only=True)
@@ -30,28 +33,50 @@ class Share:
 
 @dataclass(kw_only=True)
 class Run:
-    """`waits`: some party was not connected at the start, and has not been heard of since."""
+    """`shares` are by member: parties by id, and the coordinator, which is at `place`.
+
+    `kind` is what one's end means for the others. `waits`: some member's agent was not connected
+    at the start, and has not been heard of since.
+    """
 
     shares: dict[str, Share]
+    kind: str = "none"
+    place: str = ""
     waits: set[str] = field(default_factory=set)
     status: str = "Started"
     desired: str = "prepared"
     launched: bool = False
     cancelled: bool = False
+    peer_failed: bool = False
     connect_deadline_passed: bool = False
     prepare_deadline_passed: bool = False
 
     @classmethod
-    def accepted(cls, named: Iterable[str], waits: set[str]) -> Self:
-        status = "Pending" if waits else "Started"
-        return cls(shares={party: Share() for party in named}, waits=waits, status=status)
+    def accepted(cls, named: Iterable[str], away: set[str], kind: str, place: str) -> Self:
+        run = cls(shares={party: Share() for party in named}, kind=kind, place=place)
+        if kind in COORDINATED:
+            run.shares[COORDINATOR] = Share()
+        run.waits = {member for member in run.shares if run.site(member) in away}
+        run.status = "Pending" if run.waits else "Started"
+        return run
 
     @classmethod
-    def refused(cls, named: Iterable[str], draining: set[str]) -> Self:
+    def refused(cls, named: Iterable[str], draining: set[str], kind: str, place: str) -> Self:
         """One that a draining party refused: kept for the history, and nobody hears of it."""
-        ends = {party: "refused" if party in draining else "stopped" for party in named}
-        shares = {party: Share(state=end) for party, end in ends.items()}
-        return cls(shares=shares, status="Failed", desired="stopped")
+        run = cls.accepted(named, set(), kind, place)
+        run.status, run.desired = "Failed", "stopped"
+        for member, share in run.shares.items():
+            # Without any place it is refused as well.
+            site = run.site(member)
+            share.state = "refused" if site in draining or not site else "stopped"
+        return run
+
+    def site(self, member: str) -> str:
+        """Return at which party the member is."""
+        return self.place if member == COORDINATOR else member
+
+    def members_at(self, party: str) -> list[str]:
+        return [member for member in self.shares if self.site(member) == party]
 
     def report(self, party: str, state: str, sequence: int) -> None:
         share = self.shares[party]
@@ -61,14 +86,14 @@ class Run:
             self.fold()
 
     def stop(self) -> None:
-        if self.desired != "stopped":
-            self.desired, self.cancelled = "stopped", True
+        self.desired, self.cancelled = "stopped", True
 
     def sweep(self, absent: set[str]) -> None:
         if self.desired == "prepared" and self.prepare_deadline_passed:
             self.desired = "stopped"
-        for party in absent & {name for name, each in self.shares.items() if self.is_open(each)}:
-            share = self.shares[party]
+        for party, share in self.shares.items():
+            if self.site(party) not in absent or not self.is_open(share):
+                continue
             if self.launched:
                 share.state = "lost"
             elif self.desired == "stopped":
@@ -91,9 +116,10 @@ class Run:
             self.desired = "stopped"
         if self.desired == "prepared" and set(states) == {"prepared"}:
             self.desired, self.launched = "running", True
+        if self.desired == "running" and not all(ended):
+            self.stop_those_left(states)
         if all(ended):
-            succeeded = set(states) == {"succeeded"}
-            self.status = "Succeeded" if succeeded else "Failed"
+            self.status = "Succeeded" if self.succeeded(states) else "Failed"
             if self.cancelled:
                 self.status = "Cancelled"
         elif "lost" in states:
@@ -102,3 +128,23 @@ class Run:
             self.status = "Running"
         elif set(states) != {"pending"} or self.waits or self.status != "Started":
             self.status = "Pending"
+
+    def parties(self) -> list[str]:
+        return [share.state for name, share in self.shares.items() if name != COORDINATOR]
+
+    def stop_those_left(self, states: list[str]) -> None:
+        """What members that talk to one another do when one has ended."""
+        if self.kind == "decides":
+            if self.shares[COORDINATOR].state in FINAL:
+                self.desired = "stopped"
+        elif self.kind == "after_parties" and set(self.parties()) <= set(FINAL):
+            self.desired = "stopped"
+        elif self.kind != "none" and set(states) & set(FINAL) - {"succeeded"}:
+            self.desired, self.peer_failed = "stopped", True
+
+    def succeeded(self, states: list[str]) -> bool:
+        if self.kind == "decides":
+            return self.shares[COORDINATOR].state == "succeeded"
+        if self.kind == "after_parties" and not self.peer_failed:
+            return set(self.parties()) == {"succeeded"}
+        return set(states) == {"succeeded"} and not self.peer_failed

@@ -6,8 +6,9 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
+from flow_contract.coordination import Ends, PortRange
 from flow_contract.tasks import StartParameters
-from flow_contract.templates import TemplateSpec
+from flow_contract.templates import Coordinator, TemplateSpec
 from flow_server.hub.registry import Registry
 from flow_server.services.absences import AbsenceService
 from flow_server.services.delivery import DeliveryService
@@ -22,6 +23,7 @@ from flow_server.storage.blobs import open_blobs
 from flow_server.storage.database import Database
 from flow_server.storage.engine import make_engine
 from tests.chaos.callers import LOCAL
+from tests.chaos.model import COORDINATED
 
 
 class Served:
@@ -51,15 +53,26 @@ class Served:
         self.reports = ReportService(self.database)
         self.delivery = DeliveryService(self.database, self.registry)
         self.worker = self.do(self._begin())
-        self.template_id = self.do(
-            TemplateService(self.database).create(
-                TemplateSpec(name=f"model {uuid.uuid4().hex[:8]}", image_url="image:1"),
-                caller=LOCAL,
-            )
-        )
+        self._templates = {}
 
     def do(self, work):
         return self.runner.run(work)
+
+    def template(self, kind, place):
+        """Return a template whose members depend on one another so; "" is no place of its own."""
+        if (kind, place) not in self._templates:
+            ends = Ends.AFTER_PARTIES if kind == "after_parties" else Ends.BY_ITSELF
+            coordinator = Coordinator(ports=(1,), party=place, ends=ends, decides=kind == "decides")
+            spec = TemplateSpec(
+                name=f"model {uuid.uuid4().hex[:8]}",
+                image_url="image:1",
+                coordinator=coordinator if kind in COORDINATED else None,
+                mesh=(PortRange(first=1, last=1),) if kind == "mesh" else (),
+            )
+            self._templates[kind, place] = self.do(
+                TemplateService(self.database).create(spec, caller=LOCAL)
+            )
+        return self._templates[kind, place]
 
     def start(self, task_id, *, request_id):
         return self.starts.start(task_id, StartParameters(), request_id=request_id, caller=LOCAL)

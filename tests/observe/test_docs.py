@@ -95,5 +95,5 @@ def test_no_metric_has_a_name_of_a_task_a_run_or_a_party_as_its_label():
     )
     assert labels == {
         "version", "outcome", "method", "code", "loop", "kind", "status", "state", "presence",
-        "reason", "call",
+        "reason", "call", "how", "direction",
     }  # fmt: skip

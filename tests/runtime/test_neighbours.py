@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from flow_contract.ids import new_id
 from party_agent.runtime.docker_engine.network_bodies import network_body
@@ -13,7 +14,9 @@ from party_agent.runtime.docker_engine.sandbox import sandbox_body
 from party_agent.runtime.docker_engine.translate import spec_digest
 from party_agent.runtime.neighbours import addresses, nftables, sidecar, sidecar_program
 from party_agent.runtime.neighbours.nftables import Redirect
+from party_agent.runtime.neighbours.ways import Way
 from party_agent.runtime.port import RuntimeRefused
+from party_agent.settings import AgentSettings, problems
 from tests.runtime.docker_support import CAGE, make_workload
 from tests.runtime.puppets import neighbour, with_neighbours
 
@@ -114,3 +117,19 @@ def test_a_sidecar_s_program_needs_nothing_but_its_own_file(tmp_path):
     assert done.stdout.startswith(str(program))
     sidecar.remove(tmp_path / "sockets", "run")
     assert sidecar.left(tmp_path / "sockets") == []
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_a_site_chooses_its_way_by_the_environment(monkeypatch, way):
+    monkeypatch.setenv("FEDFLOW_AGENT_SOCKETS", way.value)
+    monkeypatch.setenv("FEDFLOW_AGENT_SIDECAR_IMAGE", "site/python:3")
+    settings = AgentSettings(server="127.0.0.1:1", party="a")
+    assert (settings.sockets, settings.sidecar_image) == (way, "site/python:3")
+
+
+def test_a_way_that_there_is_not_is_told_under_its_variable(monkeypatch):
+    monkeypatch.setenv("FEDFLOW_AGENT_SOCKETS", "tunnel")
+    with pytest.raises(ValidationError) as found:
+        AgentSettings(server="127.0.0.1:1", party="a")
+    (line,) = problems(found.value)
+    assert line.startswith("FEDFLOW_AGENT_SOCKETS: ")

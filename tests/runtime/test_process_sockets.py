@@ -1,13 +1,17 @@
 """The process runtime's neighbours: addresses of this machine's loopback."""
 
+import asyncio
 import socket
+import threading
 
 import pytest
+import uvloop
 
 from flow_contract.reasons import Reason
-from party_agent.runtime.port import RuntimeRefused
-from tests.runtime.puppets import neighbour, puppet_workload, waiting
-from tests.runtime.socket_play import COORDINATOR, OWN
+from party_agent.runtime.port import RuntimeRefused, RuntimeUnavailable
+from tests.runtime.harness import DEADLINE_S
+from tests.runtime.puppets import neighbour, puppet_workload, said, say, waiting
+from tests.runtime.socket_play import COORDINATOR, OWN, playing
 from tests.runtime.socket_suite import SocketBehaviour
 from tests.runtime.suite import ignore
 from tests.runtime.test_process import ProcessHarness
@@ -69,3 +73,39 @@ def test_addresses_are_the_same_after_a_restart_and_not_those_of_another_run(har
     hosts = {one.host_of(run * 32, each) for run in "abc" for each in (OWN, COORDINATOR)}
     assert len(hosts) == 6
     assert all(host.startswith("127.") for host in hosts)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+async def test_loops_of_other_threads_may_use_the_sockets(harness, runtime, new_loop):
+    async def elsewhere(sockets, waits):
+        waiter = asyncio.create_task(sockets.dialled())
+        await asyncio.sleep(0)
+        waits.set()
+        with (await waiter).stream as stream:
+            near = await sockets.dial(29_500)
+            await say(near, await said(stream, 4))
+            near.close()
+        waiter = asyncio.create_task(sockets.dialled())
+        await asyncio.sleep(0)
+        waits.set()
+        with pytest.raises(RuntimeUnavailable):
+            await waiter
+        return "ended"
+
+    async with playing(harness, runtime) as (workload, sockets, player):
+        waits = threading.Event()
+
+        def run():
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                return runner.run(elsewhere(sockets, waits))
+
+        accept = await player.listen(runtime.host_of(workload.party_run_id, OWN), 29_500)
+        thread = asyncio.create_task(asyncio.to_thread(run))
+        await asyncio.to_thread(waits.wait, DEADLINE_S)
+        waits.clear()
+        stream = await player.connect(runtime.host_of(workload.party_run_id, COORDINATOR), 50_051)
+        await say(stream, b"word")
+        assert await said(await accept(), 4) == b"word"
+        await asyncio.to_thread(waits.wait, DEADLINE_S)
+        await sockets.aclose()
+        assert await asyncio.wait_for(thread, DEADLINE_S) == "ended"

@@ -83,8 +83,6 @@ TASK_DICT = {
     "status": None,
     "task_id": "0578abed1032425499abd20f2ef67938",
     "template_id": "ea0f10bfbaf64a74a061d54c94cc69",
-    # Beyond the original.
-    "coordinator": None,
 }
 
 

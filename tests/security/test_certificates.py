@@ -9,6 +9,7 @@ import pytest
 
 from flow_server.services.enrolments import MAX_GOOD_CERTIFICATES
 from flow_wire import agents_pb2, agents_pb2_grpc, templates_pb2, templates_pb2_grpc
+from party_agent.tunnel.trust import authorities_of
 from tests.certificates import (
     LONG_AGO,
     authority_of,
@@ -256,6 +257,8 @@ async def test_an_operator_s_own_certificate_is_shown_and_told_to_who_enrols(sec
     assert token.ca_der == ssl.PEM_cert_to_DER_cert(flow.ca_pem.decode())
     proof = await flow.proof_for("hospital-a")
     assert proof.ca_pem == flow.ca_pem
+    # By whom parties know each other, it is told too.
+    assert authorities_of(proof.certificate_pem, proof.ca_pem)
     await flow.agent("hospital-a", proof).connect()
 
 

@@ -1,5 +1,7 @@
 """Whose certificate opens which tunnel."""
 
+import asyncio
+
 import grpc
 import pytest
 
@@ -53,3 +55,11 @@ async def test_no_secret_and_no_byte_is_ever_in_the_log(run, log):
     assert "TunnelService/Open" in written
     for form in (ticket.secret.hex(), repr(ticket.secret), repr(ticket.secret)[2:-1]):
         assert form not in written
+
+
+async def test_500_at_once_from_one_agent_are_within_the_limits_of_one_party(run):
+    tickets = await asyncio.gather(
+        *(run.open("hospital-a", "coordinator", SERVES) for _ in range(500))
+    )
+    agent = run.agents["coordinator"]
+    await agent.until(lambda: len(agent.offers) == len(tickets))

@@ -53,6 +53,22 @@ async def test_a_coordinator_that_vanished_with_its_site_ends_the_run(lost):
     assert message.startswith(f"coordinator at {HUB} failed: ")
 
 
+async def test_who_left_first_is_named_while_the_others_still_end(sdk, connect):
+    run = await coordinated(sdk, connect)
+    await run.launch()
+    await run.coordinator.report(S.STOPPED, reason=Reason.SITE_DISCONNECTED)
+    blamed = f"coordinator at {HUB} stopped: The site lost the server"
+    assert (await sdk.task.runs(run.task_id))["data"]["runs"][0]["message"].startswith(blamed)
+
+    # It failed, but only because the other had gone.
+    await run.parties[0].finish(exit_code=1)
+    await run.parties[1].stop(Reason.PEER_FAILED)
+
+    status, message = await run.ended()
+    assert status == "Failed"
+    assert message.startswith(blamed)
+
+
 async def test_a_stop_names_a_lost_coordinator_and_by_force_goes_on_without_it(sdk, lost):
     answer = await sdk.task.stop(lost.task_id)
     assert answer["data"] == {"lost_parties": ["coordinator"]}

@@ -125,6 +125,9 @@ TABLE = [
     (Rules(network=NetworkMode.COORDINATOR), {"network": Network.BRIDGE}, "network.mode"),
     (Rules(network=NetworkMode.BRIDGE), {"network": Network.BRIDGE}, None),
     (Rules(network=NetworkMode.COORDINATOR), {}, None),
+    (Rules(), {"meets": True}, "network.mode"),
+    (Rules(network=NetworkMode.COORDINATOR), {"meets": True}, None),
+    (Rules(network=NetworkMode.BRIDGE), {"meets": True}, None),
     # the form
     (Rules(), {"malformed": "env: x"}, "request.form"),
 ]

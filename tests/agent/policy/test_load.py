@@ -35,6 +35,8 @@ def test_the_example_of_the_documentation_is_a_good_file():
     )
     assert rules.limits.max_memory_bytes == 64 * 2**30
     assert rules.network is NetworkMode.NONE
+    assert (rules.tunnel.max_bytes_per_s, rules.tunnel.max_connections) == (50 * 2**20, 512)
+    assert rules.tunnel.dial == ("flow.example.org:*",)
     assert (rules.may_leave.logs, rules.may_leave.outputs_max_bytes) == (True, 2 * 2**30)
     assert (rules.approval.is_manual, rules.approval.timeout_s) == (True, 1800)
     assert rules.sessions is False
@@ -87,6 +89,20 @@ def test_an_empty_list_allows_nothing():
             "policy.toml:2: limits.max_memory_bytes must be bytes",
         ),
         (f"[limits]\nmax_gpus = {2**63}", "policy.toml:2: limits.max_gpus must be a whole number"),
+        (
+            "[tunnel]\nmax_bytes_per_s=10",
+            "policy.toml:2: tunnel.max_bytes_per_s must be 1024 bytes",
+        ),
+        (
+            "[tunnel]\naddress='a:1'\nlisten='0.0.0.0'",
+            'policy.toml:3: tunnel.listen must be "HOST:PORT"',
+        ),
+        ("[tunnel]\nlisten='0.0.0.0:7443'", "policy.toml:2: tunnel.listen is of no use without"),
+        (
+            "[tunnel]\naddress='a:0'\nlisten='a:1'",
+            'policy.toml:2: tunnel.address must be "HOST:PORT"',
+        ),
+        ("[tunnel]\nmax_connections=-1", "policy.toml:2: tunnel.max_connections must be a whole"),
         ("[network]\nmode='host'", 'policy.toml:2: network.mode must be one of "none", "coord'),
         ("[approval]\nmode='yes'", 'policy.toml:2: approval.mode must be one of "automatic", "man'),
         ("[data.names.x]", "policy.toml:1: data.names.x needs a path"),
