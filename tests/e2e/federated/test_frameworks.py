@@ -6,10 +6,10 @@ import pytest
 
 from tests.e2e.federated.conftest import PARTIES
 
-pytestmark = [pytest.mark.docker, pytest.mark.postgres, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.docker, pytest.mark.postgres, pytest.mark.timeout(1800)]
 
 # Generous: the machine may be busy, and nothing waits this long when all is well.
-RUN_S = 600
+RUN_S = 1200
 IFLEARNER_EPOCHS = 8
 LEAST_ACCURACY = 0.85
 
