@@ -1,6 +1,6 @@
 """A run of two parties and their coordinator, launched, with a scripted agent at each."""
 
-from flow_contract.coordination import PortRange
+from flow_contract.coordination import COORDINATOR_NAME, PortRange, RunRole
 from flow_contract.templates import Coordinator, TemplateSpec
 from flow_wire import templates_pb2 as pb
 from flow_wire import templates_pb2_grpc
@@ -58,7 +58,11 @@ async def start_coordinated(sdk, channel, connect, **template):
     task_id = created["data"]["task_id"]
     started = await sdk.task.start(task_id)
     assert started["ret_code"] == 0, started
-    for agent in agents.values():
-        await agent.prepare()
-    items = {name: await agent.launch() for name, agent in agents.items()}
+    for name, agent in agents.items():
+        await agent.prepare(_role(name))
+    items = {name: await agent.launch(_role(name)) for name, agent in agents.items()}
     return CoordinatedRun(agents, items, task_id, items["coordinator"].spec.run_id)
+
+
+def _role(name):
+    return RunRole.COORDINATOR if name == COORDINATOR_NAME else RunRole.PARTY
