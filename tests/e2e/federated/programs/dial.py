@@ -78,7 +78,11 @@ def be_broken():
 def break_off():
     with dialled(b"w") as connection:
         connection.sendall(b"hello")
+        assert connection.recv(5)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # Who ends too early lets the server be stopped before it has seen it.
+    with dialled(b"?") as connection:
+        assert connection.recv(1) == b"!"
     print("has reset")
 
 

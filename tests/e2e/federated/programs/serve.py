@@ -14,6 +14,7 @@ PORT, HELD = int(sys.argv[1]), int(sys.argv[2])
 BLOCK = os.urandom(1_000_000)
 held = 0
 all_held = asyncio.Event()
+seen = asyncio.Event()
 
 
 async def half(reader, writer):
@@ -67,14 +68,26 @@ async def break_off(reader, writer):
     writer.transport.abort()
 
 
-async def wait_for_break(reader, _):
+async def wait_for_break(reader, writer):
     """Say how the other side ends."""
-    await reader.readexactly(5)
-    print("it ended" if not await reader.read() else "it spoke", flush=True)
+    writer.write(await reader.readexactly(5))
+    try:
+        how = "it spoke" if await reader.read() else "it ended"
+    except ConnectionResetError:
+        how = "it was reset"
+    print(how, flush=True)
+    seen.set()
+
+
+async def say_break(_, writer):
+    """Answer when another connection has ended, however."""
+    await seen.wait()
+    writer.write(b"!")
 
 
 KINDS = {
     b"h": half, b"e": echo, b"s": stream, b"o": hold, b"b": break_off, b"w": wait_for_break,
+    b"?": say_break,
 }  # fmt: skip
 
 
@@ -85,7 +98,6 @@ async def serve(reader, writer):
             await KINDS[kind](reader, writer)
         writer.close()
     except ConnectionResetError:
-        print("it was reset", flush=True)
         writer.close()
 
 
