@@ -5,12 +5,13 @@ All are made once for all tests here, none of which may end a process of theirs.
 
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.chaos.images import PYTHON_IMAGE, ensure_python_image
 from tests.e2e.federated.network import Network, missing_here
 from tests.e2e.federated.sites import Federated, FederatedServer, FederatedSite
 from tests.engine import connect_or_skip
@@ -51,10 +52,26 @@ def federated(cluster, tmp_path_factory, engine_client, network):
     """The federation, each of whose sites offers its own share of digits."""
     folder = tmp_path_factory.mktemp("federated")
     shares = [Path(line) for line in _script("examples/digits/split.py", folder / "digits", 3)]
+    with begun(cluster, folder, engine_client, network, shares) as flow:
+        yield flow
+
+
+@pytest.fixture(scope="session")
+def python_image():
+    """The image that holds Python and nothing else."""
+    ensure_python_image()
+    return PYTHON_IMAGE
+
+
+@contextmanager
+def begun(cluster, folder, engine_client, network, shares, **settings):
+    """Begin a federation whose sites offer `shares` as digits; at its end nothing is left of it."""
     with ExitStack() as stack:
         name = cluster.create(migrated=True)
         stack.callback(cluster.drop, name)
-        server = FederatedServer(folder / "server", network, "--database-url", cluster.url(name))
+        server = FederatedServer(
+            folder / "server", network, "--database-url", cluster.url(name), **settings
+        )
         stack.callback(server.kill)
         server.start()
         sites = []

@@ -1,6 +1,8 @@
 """A server and sites as processes, each in a network of its own, with real certificates."""
 
 import subprocess
+import uuid
+from pathlib import Path
 
 from flow_server_sdk import FlowServerSdk
 from tests.certificates import make_pki
@@ -11,6 +13,12 @@ from tests.e2e.processes.secured import SecureSite
 COMMAND_S = 120
 
 
+def python(program, *arguments):
+    """Return the command that runs one of `programs` in a container."""
+    text = (Path(__file__).parent / "programs" / f"{program}.py").read_text()
+    return ["python3", "-c", text, *map(str, arguments)]
+
+
 class FederatedServer(Server):
     """A server with certificates of its own, in the network's middle."""
 
@@ -19,13 +27,19 @@ class FederatedServer(Server):
         self.within = network.within(network.server)
         self._host = network.server_host
         self.pki = make_pki(folder, names=(self._host,))
+        self._ports = ("0", "0", "0")
+        self.relay_address = ""
 
     def start(self):
+        """Start it; again, where it listened before."""
+        grpc_port, agents_port, http_port = self._ports
         self.launch(
-            "server", "--host", self._host, "--pki-dir", self.pki.path, "--port", 0,
-            "--agents-port", 0, "--http-port", 0, *self._options,
+            "server", "--host", self._host, "--pki-dir", self.pki.path, "--port", grpc_port,
+            "--agents-port", agents_port, "--http-port", http_port, *self._options,
         )  # fmt: skip
-        self.address = self.ready()["grpc"]
+        ready = self.ready()
+        self.address, self.relay_address = ready["grpc"], ready["relay"]
+        self._ports = tuple(ready[name].rsplit(":", 1)[1] for name in ("grpc", "agents", "http"))
 
     @property
     def known(self):
@@ -78,6 +92,36 @@ class Federated:
 
     def site(self, party):
         return next(site for site in self.sites if site.party == party)
+
+    def task(self, image, program, *arguments, parties, **template):
+        """Store a task in which parties run one of `programs`; return its id."""
+        return self.commanded(image, python(program, *arguments), parties, **template)
+
+    def shell(self, image, script, *, parties, **template):
+        """Store a task in which parties run that script; return its id."""
+        return self.commanded(image, ["sh", "-c", script], parties, **template)
+
+    def commanded(self, image, command, parties, **template):
+        """Store a task in which parties run that command; return its id."""
+        name = uuid.uuid4().hex
+        made = self.sdk.template.create(
+            name=name, image_url=image, workdir="/tmp",  # noqa: S108  the container's own
+            command=command, **template,
+        )  # fmt: skip
+        assert made["ret_code"] == 0, made
+        task = self.sdk.task.create(
+            name=name, template_id=made["data"]["template_id"], remark="",
+            federate_data=[
+                {"federated_id": party, "federated_data": "digits"} for party in parties
+            ],
+        )  # fmt: skip
+        assert task["ret_code"] == 0, task
+        return str(task["data"]["task_id"])
+
+    def start(self, task_id):
+        """Start it."""
+        answer = self.sdk.task.start(task_id)
+        assert answer["ret_code"] == 0, answer
 
     def started(self, path):
         """Start the task of a file; return its id."""
