@@ -15,7 +15,10 @@ NOBODY = Caller(kind=CallerKind.NOBODY)
 PARTY = Caller(kind=CallerKind.PARTY, name="hospital-a")
 LOCAL = Caller(kind=CallerKind.LOCAL, name="local", rights=frozenset(Right))
 
-OF_AGENTS = ("AgentService/", "LogService/Push", "MetricService/Push", "OutputService/Push")
+OF_AGENTS = (
+    *("AgentService/", "LogService/Push", "MetricService/Push", "OutputService/Push"),
+    "TunnelService/",
+)
 
 
 def user(role, name="ana"):

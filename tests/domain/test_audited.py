@@ -15,6 +15,7 @@ from flow_wire import (
     runs_pb2,
     tasks_pb2,
     templates_pb2,
+    tunnels_pb2,
     users_pb2,
     webhooks_pb2,
 )
@@ -34,6 +35,7 @@ METHODS = {
         runs_pb2,
         tasks_pb2,
         templates_pb2,
+        tunnels_pb2,
         users_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
