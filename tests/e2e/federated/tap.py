@@ -71,9 +71,13 @@ class Tap:
             segment = packet[4 * (packet[0] & 15) : int.from_bytes(packet[2:4], "big") or size]
             source, target = (int.from_bytes(segment[i : i + 2], "big") for i in (0, 2))
             number = int.from_bytes(segment[4:8], "big")
-            yield (packet[12:16], source), target, number, segment[13], segment[
-                4 * (segment[12] >> 4) :
-            ]
+            yield (
+                (packet[12:16], source),
+                target,
+                number,
+                segment[13],
+                segment[4 * (segment[12] >> 4) :],
+            )
 
 
 def _joined(begin, pieces):
