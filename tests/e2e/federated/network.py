@@ -66,6 +66,18 @@ class Network:
         """Return the address of a site's end of its cable."""
         return f"{self._prefix}.{4 * self._namespaces.index(namespace) + 2}"
 
+    def cut(self, namespace: str) -> None:
+        """Let everything vanish without a word that goes to a site or comes from it."""
+        # Each end sends to a machine that is not there.
+        for place, host, cable in self._ends(namespace):
+            _ip("-n", place, "neighbour", "replace", host, "lladdr", "02:00:00:00:00:01",
+                "dev", cable, "nud", "permanent")  # fmt: skip
+
+    def heal(self, namespace: str) -> None:
+        """Let pass again what `cut` held."""
+        for place, host, cable in self._ends(namespace):
+            _ip("-n", place, "neighbour", "delete", host, "dev", cable)
+
     def close(self) -> None:
         """Remove it all. May be called twice."""
         for namespace in self._namespaces:
@@ -80,6 +92,15 @@ class Network:
         self._namespaces.append(namespace)
         _ip("-n", namespace, "link", "set", "lo", "up")
         return namespace
+
+    def _ends(self, namespace: str) -> tuple[tuple[str, str, str], ...]:
+        """Return at both ends of a site's cable the place, the other's address, and the device."""
+        number = self._namespaces.index(namespace)
+        name = f"ff{self._name[-6:]}{number}"
+        return (
+            (self.server, self.address(namespace), f"{name}s"),
+            (namespace, f"{self._prefix}.{4 * number + 1}", f"{name}c"),
+        )
 
     def _connect(self, namespace: str | None) -> str:
         """Lay a cable from the server to a site, or to this machine."""

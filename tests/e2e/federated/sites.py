@@ -74,6 +74,10 @@ class FederatedSite(SecureSite):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
 
+    def outputs(self):
+        """Return the folder of what workloads make here."""
+        return self._state_dir / "outputs"
+
     def begin(self):
         self.launch(
             "agent", "--state-dir", self._state_dir, "--data", f"digits={self.data}",

@@ -1,9 +1,9 @@
 """Answers at one port who it is, and keeps a connection to each of some others, whatever happens.
 
-argv: own name, port, names to dial. What it sends in each direction it hears back. Its outputs:
-`link-NAME` has a line per fact: `moved WORD ATTEMPT` when all that was said since the file
-word-WORD stands in the data has come back, `broke ATTEMPT HOW`. It ends with the word `end`; who
-dials nobody answers until it is stopped.
+argv: own name, port, a prefix, names to dial. The file PREFIX-WORD in the data says a word. In the
+outputs `who` says who this is, and `link-NAME` has a line per fact: `moved WORD ATTEMPT` when
+something sent after the word has come back, `broke ATTEMPT HOW`. The word `end` ends the
+connections, `over` the program; who dials nobody answers until it is stopped.
 """
 
 import os
@@ -13,17 +13,13 @@ import threading
 import time
 from pathlib import Path
 
-OWN, PORT, NAMES = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-RUN, DATA = os.environ["FEDFLOW_RUN_ID"], Path(os.environ["FEDFLOW_DATA_DIR"])
+OWN, PORT, PREFIX, NAMES = sys.argv[1], int(sys.argv[2]), sys.argv[3] + "-", sys.argv[4:]
+RUN, DATA = os.environ["FEDFLOW_RUN_ID"], Path(os.environ.get("FEDFLOW_DATA_DIR", "/data"))
 OUTPUT = Path(os.environ["FEDFLOW_OUTPUT_DIR"])
 # Longer than any fault lasts: who waits that long hangs.
 BOUND_S = 100
 BYTES = b"marker-in-the-clear " * 3000
 WHO = (OWN + " of " + RUN + "\n").encode()
-
-
-def said(word):
-    return (DATA / ("word-" + word)).exists()
 
 
 def answer(connection):
@@ -46,7 +42,7 @@ def listen():
 
 
 def words():
-    return {path.name.removeprefix("word-") for path in DATA.glob("word-*")}
+    return {path.name.removeprefix(PREFIX) for path in DATA.glob(PREFIX + "*")}
 
 
 def exactly(connection, size):
@@ -105,7 +101,7 @@ def keep(name):
             time.sleep(0.05)
 
 
-print(WHO.decode().strip(), flush=True)
+(OUTPUT / "who").write_bytes(WHO)
 threading.Thread(target=listen, daemon=True).start()
 keepers = [threading.Thread(target=keep, args=(name,)) for name in NAMES]
 for each in keepers:
@@ -113,6 +109,6 @@ for each in keepers:
 for each in keepers:
     each.join()
 # Others may still be talking to this one.
-while not NAMES or not all(said("over") for _ in NAMES):
+while not NAMES or "over" not in words():
     time.sleep(0.1)
 print("done", flush=True)

@@ -12,7 +12,7 @@ import sys
 
 PORT, HELD = int(sys.argv[1]), int(sys.argv[2])
 BLOCK = os.urandom(1_000_000)
-held = 0
+held = set()
 all_held = asyncio.Event()
 seen = asyncio.Event()
 
@@ -48,16 +48,14 @@ async def stream(reader, writer):
 
 async def hold(reader, writer):
     """Answer when all that are expected are here at once."""
-    global held
     number = await reader.readexactly(4)
-    held += 1
-    if held == HELD:
+    held.add(number)
+    if len(held) == HELD:
         all_held.set()
     await all_held.wait()
     writer.write(number)
-    print("most held %d" % held, flush=True)
+    print("held %d" % len(held), flush=True)
     await reader.read()
-    held -= 1
 
 
 async def break_off(reader, writer):
