@@ -67,7 +67,7 @@ class TunnelWatch:
         """Write down why a connection did not come about."""
         facts = {name: text[:_MAX_DETAIL] for name, text in facts.items()}
         is_suspicious = why in _SUSPICIOUS
-        (log.warning if is_suspicious else log.info)(
+        (log.warning if is_suspicious else log.debug)(
             "tunnel_refused", reason=why.value, party_run_id=party_run_id[:_MAX_DETAIL], **facts
         )
         if not is_suspicious:
