@@ -10,7 +10,7 @@ import subprocess
 import uuid
 from contextlib import suppress
 
-TOOLS = ("ip", "nsenter", "sysctl")
+TOOLS = ("ip", "nsenter")
 
 
 def missing_here() -> str:
@@ -36,7 +36,7 @@ class Network:
         try:
             self.server = self._namespace("server")
             _ip("-n", self.server, "address", "add", f"{self.server_host}/32", "dev", "lo")
-            self.run(self.server, "sysctl", "-qw", "net.ipv4.ip_forward=0")
+            self.run(self.server, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
             self._cable = self._connect(None)
         except BaseException:
             self.close()
