@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import threading
-import urllib.request
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -142,10 +142,11 @@ def aggregate(address: tuple[str, int], test: tuple[np.ndarray, np.ndarray]) -> 
         if len(history) == rounds:
             is_over.set()
 
-    # The last party to post averages, and then all go on.
-    everybody = threading.Barrier(parties, action=average, timeout=ROUND_WITHIN_S)
+    everybody = threading.Barrier(parties, action=average, timeout=ROUND_WITHIN_S)  # last averages
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # which keeps a party's connection
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted[self.headers["Rank"]] = int(self.headers["Samples"]), unpacked(body)
@@ -174,12 +175,12 @@ def take_part(address: str, test: tuple[np.ndarray, np.ndarray], kind: str) -> N
     lr = float(flow_worker.parameters().get("lr", 0.1))
     images, labels = read(Path(me.data_dir) / "digits.npz")
     shared, alone = first_weights(), first_weights()
+    aggregator = HTTPConnection(address, timeout=ROUND_WITHIN_S)  # one connection for all rounds
     known = {"Rank": str(me.rank), "Samples": str(len(labels))}
     for number in range(1, flow_worker.epochs() + 1):
         update = train(shared, images, labels, lr, number)
-        request = urllib.request.Request(f"http://{address}/", data=packed(update), headers=known)
-        with urllib.request.urlopen(request, timeout=ROUND_WITHIN_S) as answer:
-            shared = unpacked(answer.read())
+        aggregator.request("POST", "/", packed(update), known)
+        shared = unpacked(aggregator.getresponse().read())
         alone = train(alone, images, labels, lr, number)
         accuracy, loss = measure(alone, *test)
         print(f"round {number}: alone accuracy {accuracy:.4f} loss {loss:.4f}", flush=True)
