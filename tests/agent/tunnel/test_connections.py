@@ -129,9 +129,10 @@ class TestBreaks:
             await heard(own_b, 1)
             sending = both.own(said(own_a, bytes(64 * 1024 * 1024)))
             await both.b.aclose()
-            assert await is_reset(own_a)
+            heard_of, sent = await asyncio.gather(is_reset(own_a), sending, return_exceptions=True)
+            # A reset is told once: to whichever of reading and writing asks first.
+            assert heard_of is True or isinstance(sent, ConnectionResetError)
             assert await is_reset(own_b)
-            await asyncio.gather(sending, return_exceptions=True)
 
     async def test_what_nobody_uses_for_too_long_is_broken(self, tmp_path, relay):
         both = Both(tmp_path, relay, idle_s=0.3)

@@ -5,7 +5,7 @@ All are made once for all tests here, none of which may end a process of theirs.
 
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,13 +38,19 @@ def engine_client():
     client.close()
 
 
-@pytest.fixture(scope="session")
-def network():
+@contextmanager
+def separate_sites():
+    """Give the namespaces of one federation, all gone afterwards."""
     if why := missing_here():
         pytest.skip(why)
-    network = Network()
-    yield network
-    network.close()
+    with closing(Network()) as network:
+        yield network
+
+
+@pytest.fixture(scope="session")
+def network():
+    with separate_sites() as network:
+        yield network
 
 
 @pytest.fixture(scope="session")

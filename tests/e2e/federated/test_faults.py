@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from flow_contract.tunnels import HELLO, JOINING_BYTES, NONCE_BYTES, Joined
-from tests.e2e.federated.conftest import PARTIES, begun
+from tests.e2e.federated.conftest import PARTIES, begun, separate_sites
 from tests.e2e.federated.sites import python
 from tests.e2e.federated.tap import Tap
 from tests.e2e.processes.children import until
@@ -28,13 +28,16 @@ PARTITION_S = 20
 
 
 @pytest.fixture(scope="module")
-def fragile(cluster, tmp_path_factory, engine_client, network):
+def fragile(cluster, tmp_path_factory, engine_client):
     """A federation whose processes may be ended; each test begins them again."""
     folder = tmp_path_factory.mktemp("fragile")
     shares = [folder / f"data-{party}" for party in PARTIES]
     for share in shares:
         share.mkdir()
-    with begun(cluster, folder, engine_client, network, shares) as flow:
+    with (
+        separate_sites() as network,
+        begun(cluster, folder, engine_client, network, shares) as flow,
+    ):
         yield flow
 
 
