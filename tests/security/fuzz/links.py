@@ -47,7 +47,8 @@ def new_link():
     parts = dict.fromkeys(inspect.signature(Link.__init__).parameters)
     del parts["self"]
     backoff = Backoff(first_s=1, max_s=60, random=lambda: 0.5)
-    return Link(**{**parts, "federated_id": "hospital-a", "units": _Units(), "backoff": backoff})
+    whole = {"federated_id": "hospital-a", "units": _Units(), "backoff": backoff}
+    return Link(**{**parts, **whole, "offered": [].append})
 
 
 def take(findings, link, number, data):
