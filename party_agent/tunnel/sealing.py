@@ -8,7 +8,7 @@ import ssl
 from typing import Protocol, cast
 
 # Of one read from a socket; what was sealed is a little more.
-READ_BYTES = 256 * 1024
+READ_BYTES = 512 * 1024
 # A record that was half there before, and the slack of a whole one.
 _RECORD_BYTES = 17 * 1024
 
