@@ -238,7 +238,7 @@ class TestSlow:
                 return loop.time() - began_s
 
         fast_s, slow_s = await asyncio.gather(took((Valve(), Valve())), took(slow))
-        # Its size over the rate, but for the first burst and for the last, after which nobody waits.
+        # Its size over the rate, but for the first burst and the last: after that nobody waits.
         assert slow_s > size / rate - 2 * BURST_S
         assert slow_s > fast_s
 
