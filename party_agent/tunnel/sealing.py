@@ -97,7 +97,7 @@ class TlsSeal:
             while count := cast(int, self._tls.read(len(opened) - end, opened[end:])):
                 end += count
                 if not (self._incoming.pending or self._tls.pending()):
-                    # To be told by an exception takes a tenth of a short message's way.
+                    # To be told so by an exception would cost each short message one.
                     return opened[:end]
         except ssl.SSLWantReadError:
             return opened[:end]

@@ -1,13 +1,13 @@
 """The directory that a workload sees at /fedflow: the socket, and flow_worker to import."""
 
 import importlib.util
-import os
 import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
 
 from flow_contract import ids
+from party_agent.runtime.unix_listener import listen_in
 
 TARGET = "/fedflow"
 SOCKET = "api.sock"
@@ -16,7 +16,7 @@ _PACKAGE = "flow_worker"
 
 # Workloads are other users than the agent; the directory's own name is a secret id below a
 # directory that nobody may list.
-_PASSED, _LISTED, _READ, _ANYBODY = 0o711, 0o755, 0o644, 0o666
+_PASSED, _LISTED, _READ = 0o711, 0o755, 0o644
 
 
 def make_folder(root: Path, party_run_id: str) -> Path:
@@ -60,22 +60,7 @@ def listen(folder: Path) -> socket.socket:
     Raises:
         OSError: it can't be made.
     """
-    # By way of a descriptor: an address may have 107 bytes, and a directory's path has more.
-    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        with suppress(FileNotFoundError):
-            os.unlink(SOCKET, dir_fd=place)
-        listener.bind(f"/proc/self/fd/{place}/{SOCKET}")
-        os.chmod(SOCKET, _ANYBODY, dir_fd=place)
-        listener.listen()
-        listener.setblocking(False)  # noqa: FBT003  the socket's own signature
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.close(place)
-    return listener
+    return listen_in(folder, SOCKET)
 
 
 def _copy_package(target: Path) -> None:

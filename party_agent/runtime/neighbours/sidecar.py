@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import json
-import os
 import shutil
 import socket
 import struct
@@ -18,6 +17,7 @@ from party_agent.runtime.neighbours.namespace import taken
 from party_agent.runtime.neighbours.nftables import Redirect
 from party_agent.runtime.neighbours.sidecar_program import DONE, LENGTH, MAKE
 from party_agent.runtime.port import RuntimeUnavailable
+from party_agent.runtime.unix_listener import listen_in
 
 # As the container sees the directory.
 TARGET = "/fedflow"
@@ -34,7 +34,7 @@ _FILES = {
 }
 _MAX_WORDS_BYTES = 65536
 # The sidecar may be any user in the engine's eyes; nobody else has a way to the directory.
-_PRIVATE, _PASSED, _READ, _ANYBODY = 0o700, 0o755, 0o644, 0o666
+_PRIVATE, _PASSED, _READ = 0o700, 0o755, 0o644
 
 
 class Failed(Exception):
@@ -61,22 +61,7 @@ def listen(root: Path, party_run_id: str) -> socket.socket:
             program.writestr(name, source.read_text())
     draft.chmod(_READ)
     draft.rename(folder / PROGRAM)
-    # By way of a descriptor: an address may have 107 bytes, and a directory's path has more.
-    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        with suppress(FileNotFoundError):
-            os.unlink(SOCKET, dir_fd=place)
-        listener.bind(f"/proc/self/fd/{place}/{SOCKET}")
-        os.chmod(SOCKET, _ANYBODY, dir_fd=place)
-        listener.listen()
-        listener.setblocking(False)  # noqa: FBT003  the socket's own signature
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.close(place)
-    return listener
+    return listen_in(folder, SOCKET)
 
 
 def remove(root: Path, party_run_id: str) -> None:

@@ -178,6 +178,7 @@ def test_a_site_cut_off_for_20_s_is_back_with_what_was_open_or_new_connections(f
     try:
         # The others notice nothing.
         links.moved("during", only=lambda party, name: not touches_b(party, name))
+        # The time itself is what is tried: nothing tells of its end.
         time.sleep(max(0, PARTITION_S - (time.monotonic() - cut_s)))
         passed = [
             key for key, lines in links.facts().items()

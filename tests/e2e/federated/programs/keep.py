@@ -75,7 +75,7 @@ def talk(connection, name, attempt, note):
         noted |= now
         if "end" in now:
             return
-        time.sleep(0.01)
+        time.sleep(0.01)  # a pace that leaves the processor to others
 
 
 def keep(name):
