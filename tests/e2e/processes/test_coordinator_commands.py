@@ -112,3 +112,18 @@ def test_a_coordinator_that_never_listens_is_waited_for_visibly_and_not_for_ever
     waits = [line for line in followed.stdout.splitlines() if "(waiting_for_coordinator)" in line]
     assert {line.split()[0] for line in waits} == {ONE, TWO}
     assert f"{ONE} failed (coordinator_unreachable): " in followed.stdout
+
+
+def test_a_coordinator_without_a_place_runs_at_the_agent_that_was_started_for_it(
+    fedflow, flow, process_flow, add_site
+):
+    add_site(process_flow, "hub", "--runtime", "process", "--coordinator")
+    file = flow(party="")
+    started = fedflow("task", "start", file, "--watch")
+    assert started.returncode == 0, started.stdout + started.stderr
+    known = json.loads(fedflow("task", "get", f"{file.stem}-task", "--json").stdout)
+    assert (known["coordinator"]["federated_id"], known["coordinator"]["state"]) == (
+        "hub",
+        "succeeded",
+    )
+    assert [each["name"] for each in known["party_status"]] == [ONE, TWO]
